@@ -1,0 +1,30 @@
+# Warnings, sanitizers, and one static library a folder.
+add_library(remediate_options INTERFACE)
+target_compile_options(remediate_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
+  -Wcast-qual -Wformat=2 -Werror)
+target_compile_definitions(remediate_options INTERFACE _FILE_OFFSET_BITS=64)
+target_include_directories(remediate_options INTERFACE "${CMAKE_SOURCE_DIR}")
+if(REMEDIATE_SANITIZE)
+  target_compile_options(remediate_options INTERFACE
+    -fsanitize=${REMEDIATE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_link_options(remediate_options INTERFACE -fsanitize=${REMEDIATE_SANITIZE})
+else()
+  target_compile_options(remediate_options INTERFACE
+    -fstack-protector-strong $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+  target_link_options(remediate_options INTERFACE -Wl,-z,relro,-z,now)
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+# remediate_library(NAME [PUBLIC dep...] [PRIVATE dep...]): every source of the
+# calling folder (and of the given SUBFOLDERS) becomes the library NAME.
+function(remediate_library name)
+  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE;SUBFOLDERS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "*.cpp")
+  foreach(folder IN LISTS arg_SUBFOLDERS)
+    file(GLOB more CONFIGURE_DEPENDS "${folder}/*.cpp")
+    list(APPEND sources ${more})
+  endforeach()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC remediate_options ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "remediate/base/file_facts.h"
+
+namespace remediate {
+
+/// Seconds precision UTC, "2026-11-21T19:42:00Z": the only time format in any file.
+[[nodiscard]] std::string format_utc(Timestamp time);
+/// Nothing unless exactly in the format above and a real date.
+[[nodiscard]] std::optional<Timestamp> parse_utc(std::string_view text);
+
+}  // namespace remediate
