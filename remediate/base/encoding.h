@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,14 +16,17 @@ namespace remediate {
 /// Nothing unless `text` is exactly what base64_encode would have written.
 [[nodiscard]] std::optional<std::string> base64_decode(std::string_view text);
 
-/// Raw bytes made safe for terminals, HTML text and logs: printable UTF-8 stays, all
+/// Raw bytes made safe for terminals, logs and text files: printable UTF-8 stays, all
 /// else (controls, ESC, invalid UTF-8, bidirectional and other format controls, the
 /// backslash itself) becomes \n \t \\ \xHH or \u{HHHH}. Never longer than
-/// `max_bytes` plus a visible mark of truncation.
+/// `max_bytes` plus a visible mark of truncation. '<', '&' and quotes are printable: HTML
+/// and the like still need their own escaping after it.
 [[nodiscard]] std::string display(std::string_view raw, std::size_t max_bytes = 4096);
 
 /// True when the whole of `bytes` is valid UTF-8 (RFC 3629, no surrogates).
 [[nodiscard]] bool is_utf8(std::string_view bytes);
+/// The length of the longest valid UTF-8 start of `bytes`.
+[[nodiscard]] std::size_t utf8_prefix(std::string_view bytes);
 
 /// ASCII only: the case rule of Windows names as far as playbooks need it.
 [[nodiscard]] std::string ascii_lower(std::string_view text);

@@ -25,7 +25,16 @@ struct Timestamp {
   auto operator<=>(const Timestamp&) const = default;
 };
 
-enum class FileKind : std::uint8_t { regular, directory, symlink, fifo, socket, block_device, char_device, unknown };
+enum class FileKind : std::uint8_t {
+  regular,
+  directory,
+  symlink,
+  fifo,
+  socket,
+  block_device,
+  char_device,
+  unknown
+};
 [[nodiscard]] std::string_view kind_name(FileKind kind);
 
 struct FileStat {
@@ -39,8 +48,8 @@ struct FileStat {
   std::uint32_t group = 0;
   Timestamp modified;
   Timestamp accessed;
-  Timestamp changed;               // cannot be put back by any rollback
-  std::optional<Timestamp> born;   // cannot be put back by any rollback from an object
+  Timestamp changed;              // cannot be put back by any rollback
+  std::optional<Timestamp> born;  // cannot be put back by any rollback from an object
 };
 
 struct ExtendedAttribute {
@@ -74,7 +83,8 @@ struct Metadata {
 /// What differs between two sets of metadata that a rollback promises to keep (kind, size,
 /// mode, owner, group, mtime, attributes, immutable/append flags), in words; empty = the
 /// same. ctime, birth time, atime, inode number and link count are not compared.
-[[nodiscard]] std::vector<std::string> metadata_differences(const Metadata& before, const Metadata& after);
+[[nodiscard]] std::vector<std::string> metadata_differences(const Metadata& before,
+                                                            const Metadata& after);
 
 [[nodiscard]] Json to_json(const FileId& id);
 [[nodiscard]] Json to_json(const Timestamp& time);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -22,11 +24,20 @@ struct JsonLimits {
 
 /// Why a document was refused, and where.
 struct JsonIssue {
-  enum class Kind { too_large, too_deep, too_many, syntax, duplicate_key, trailing_bytes, not_utf8, number };
+  enum class Kind {
+    too_large,
+    too_deep,
+    too_many,
+    syntax,
+    duplicate_key,
+    trailing_bytes,
+    not_utf8,
+    number
+  };
   Kind kind;
-  std::string pointer;      // RFC 6901, of the value or duplicated key
-  std::size_t offset = 0;   // bytes from the start, where known
-  std::string message;      // what is wrong and what would be right
+  std::string pointer;     // RFC 6901, of the value or duplicated key
+  std::size_t offset = 0;  // bytes read when it was noticed: at or just after the place
+  std::string message;     // what is wrong and what would be right
 };
 
 /// Strict RFC 8259 reading: UTF-8 without BOM, no duplicate keys, nothing after the
@@ -66,7 +77,8 @@ class JsonReader {
 };
 
 /// Pretty text with two spaces and a final newline: the form of every file the tool
-/// writes. Strings must be UTF-8 (raw names go in as base64 beside display()).
+/// writes. Strings must be UTF-8 (raw names go in as base64 beside display()): a byte that
+/// is not becomes U+FFFD and is lost.
 [[nodiscard]] std::string write_json(const Json& value);
 
 }  // namespace remediate

@@ -11,15 +11,16 @@
 #define REMEDIATE_JOIN(a, b) REMEDIATE_JOIN2(a, b)
 
 /// TRY(expression): leaves the function with the error of a failed Result.
-#define TRY(...)                                                                    \
-  do {                                                                              \
-    if (auto try_result_ = (__VA_ARGS__); !try_result_)                             \
-      return std::unexpected(std::move(try_result_).error());                       \
+#define TRY(...)                                              \
+  do {                                                        \
+    if (auto try_result_ = (__VA_ARGS__); !try_result_)       \
+      return std::unexpected(std::move(try_result_).error()); \
   } while (false)
 
 /// TRY_LET(declaration, expression): declares the value or leaves with the error.
-#define TRY_LET(declaration, ...) TRY_LET_AS(REMEDIATE_JOIN(try_value_, __LINE__), declaration, __VA_ARGS__)
-#define TRY_LET_AS(temporary, declaration, ...)                                     \
-  auto temporary = (__VA_ARGS__);                                                   \
-  if (!temporary) return std::unexpected(std::move(temporary).error());             \
+#define TRY_LET(declaration, ...) \
+  TRY_LET_AS(REMEDIATE_JOIN(try_value_, __LINE__), declaration, __VA_ARGS__)
+#define TRY_LET_AS(temporary, declaration, ...)                         \
+  auto temporary = (__VA_ARGS__);                                       \
+  if (!temporary) return std::unexpected(std::move(temporary).error()); \
   declaration = std::move(*temporary)
