@@ -1,0 +1,13 @@
+#!/bin/bash
+# clang-tidy over the code that acts on a host, or with `all` over every source.
+#   tidy.sh BUILD_FOLDER [all]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+build=$1
+if [[ ${2:-} == all ]]; then
+  folders='(remediate|quarantine)/'
+else
+  folders='(remediate/(host|journal|run)|quarantine)/'
+fi
+[[ -f $build/compile_commands.json ]] || { echo "$build is not configured" >&2; exit 1; }
+run-clang-tidy-19 -quiet -j"${JOBS:-$(nproc)}" -p "$build" -warnings-as-errors='*' "^$PWD/$folders"
