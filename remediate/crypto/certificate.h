@@ -48,6 +48,7 @@ struct NewIdentity {
 };
 /// A self-signed P-256 certificate, valid from `now` for `days`. sign: digitalSignature with
 /// EKU emailProtection and codeSigning; recover: keyAgreement.
-[[nodiscard]] Result<NewIdentity> make_identity(std::string_view common_name, Use use, Timestamp now, int days);
+[[nodiscard]] Result<NewIdentity> make_identity(std::string_view common_name, Use use,
+                                                Timestamp now, int days);
 
 }  // namespace remediate::crypto

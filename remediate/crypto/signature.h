@@ -11,11 +11,13 @@ namespace remediate::crypto {
 /// Detached CMS SignedData in DER, CAdES-BES, SHA-256, over the exact bytes. Stock OpenSSL:
 ///   openssl cms -verify -binary -inform DER -in X.p7s -content X -certfile SIGNER.crt
 ///     -nointern -noverify -out /dev/null
-[[nodiscard]] Result<std::string> sign_detached(std::string_view content, const Certificate& certificate,
+[[nodiscard]] Result<std::string> sign_detached(std::string_view content,
+                                                const Certificate& certificate,
                                                 const PrivateKey& key);
 /// Verifies every present signer over `content` first (each against its embedded
 /// certificate), then adds one more; already_exists when that certificate signed before.
-[[nodiscard]] Result<std::string> add_signer(std::string_view signature_der, std::string_view content,
+[[nodiscard]] Result<std::string> add_signer(std::string_view signature_der,
+                                             std::string_view content,
                                              const Certificate& certificate, const PrivateKey& key);
 
 struct Signer {
@@ -31,7 +33,8 @@ struct Verified {
   std::vector<Signer> signers;
   std::vector<std::string> unknown;
 };
-[[nodiscard]] Result<Verified> verify_detached(std::string_view signature_der, std::string_view content,
+[[nodiscard]] Result<Verified> verify_detached(std::string_view signature_der,
+                                               std::string_view content,
                                                const std::vector<Certificate>& trusted);
 
 }  // namespace remediate::crypto
