@@ -1,0 +1,80 @@
+# bash completion for remediate                             -*- shell-script -*-
+
+_remediate() {
+  local cur prev word command="" store="" i
+  COMPREPLY=()
+  cur=${COMP_WORDS[COMP_CWORD]}
+  prev=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands="check plan show approve apply resume rollback finalize verify list export init"
+  local global="--store --policy --format -q --no-input --version --help"
+
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    case $word in
+      --store) store=${COMP_WORDS[i + 1]-}; i=$((i + 1)) ;;
+      --policy | --format) i=$((i + 1)) ;;
+      -*) ;;
+      *) [[ -n $command ]] || command=$word ;;
+    esac
+  done
+
+  case $prev in
+    --format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur"); return ;;
+    --as) mapfile -t COMPREPLY < <(compgen -W "infected-zip ocsf" -- "$cur"); return ;;
+    --store | --root | --outbox)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return
+      ;;
+    --policy | --cert | --key | --html | --recovery-key | --recovery-cert | --signer-cert | --witness | -o | -p)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return
+      ;;
+    --confirm | --only) return ;;
+  esac
+
+  if [[ -z $command ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$commands $global" -- "$cur")
+    return
+  fi
+
+  local options=""
+  case $command in
+    plan) options="-p --root -o --detailed-exitcode" ;;
+    show) options="--html" ;;
+    approve) options="--cert --key" ;;
+    apply) options="--confirm" ;;
+    rollback) options="--only --dry-run --outbox --recovery-key" ;;
+    verify) options="--witness" ;;
+    export) options="-o --as" ;;
+    init) options="--store --signer-cert --recovery-cert" ;;
+  esac
+  if [[ $cur == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options $global" -- "$cur")
+    return
+  fi
+
+  case $command in
+    check | approve | apply)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      ;;
+    show | resume | rollback | finalize | verify | export)
+      if [[ -z $store ]]; then
+        if ((EUID == 0)); then
+          store=/var/lib/remediate
+        else
+          store=${XDG_STATE_HOME:-$HOME/.local/state}/remediate
+        fi
+      fi
+      local runs=""
+      [[ -d $store/runs ]] && runs=$(command ls -1 -- "$store/runs" 2>/dev/null)
+      mapfile -t COMPREPLY < <(compgen -W "$runs" -- "$cur")
+      if [[ $command == show ]]; then
+        compopt -o filenames
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
+      fi
+      ;;
+  esac
+} && complete -F _remediate remediate
