@@ -1,0 +1,211 @@
+#include <algorithm>
+#include <set>
+
+#include "remediate/playbook/reader.h"
+
+namespace remediate::playbook {
+
+namespace {
+
+const std::vector<std::string_view> iis_kinds = {
+    "site",   "application",  "virtualDirectory", "location",    "handler",
+    "module", "globalModule", "isapiFilter",      "metadataKey", "element"};
+
+void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests) {
+  if (condition.kind == Condition::Kind::sha256 && positive) {
+    digests.insert(condition.values.begin(), condition.values.end());
+  }
+  const bool inside = positive != (condition.kind == Condition::Kind::negation);
+  for (const Condition& part : condition.children) collect_sha256(part, inside, digests);
+}
+
+}  // namespace
+
+Reader::Cover Reader::read_indicator_scopes(const Node& node, Indicator& indicator) {
+  bool all_windows = true;
+  std::size_t found = 0;
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    const auto id = read_text(findings_, item);
+    if (!id) continue;
+    if (std::ranges::find(indicator.scopes, *id) != indicator.scopes.end()) {
+      findings_.error(rule::repeated_reference, item.pointer,
+                      "the scope " + quote(*id) + " is named twice", "each scope once");
+      continue;
+    }
+    indicator.scopes.push_back(*id);
+    const auto known = scope_ids_.find(*id);
+    if (known == scope_ids_.end()) {
+      findings_.error(rule::dangling_scope, item.pointer, "there is no scope " + quote(*id),
+                      "the id of one of the scopes");
+      continue;
+    }
+    known->second.use = Use::used;
+    const auto scope = std::ranges::find(playbook_.scopes, *id, &Scope::id);
+    if (scope == playbook_.scopes.end() || scope->folders.empty()) continue;
+    ++found;
+    all_windows = all_windows && scope->folders.front().spelling == Spelling::windows;
+  }
+  return {found == 0 || all_windows ? Spelling::windows : Spelling::posix};
+}
+
+void Reader::read_exclude(const Node& node, Indicator& indicator) {
+  Fields fields(findings_, node, {"sha256"});
+  if (!fields.usable()) return;
+  const auto list = fields.required("sha256", "a list of SHA-256 digests of known good files");
+  if (!list) return;
+  indicator.exclude_sha256 = read_digests(*list, 64);
+  if (!indicator.match) return;
+  std::set<std::string> matched;
+  collect_sha256(*indicator.match, true, matched);
+  for (std::size_t i = 0; i < indicator.exclude_sha256.size(); ++i) {
+    if (!matched.contains(indicator.exclude_sha256[i])) continue;
+    findings_.error(rule::excluded_digest, child(list->pointer, i),
+                    quote(indicator.exclude_sha256[i]) + " is also matched",
+                    "a digest is either known bad or known good");
+  }
+}
+
+AttributeTest Reader::read_test(const Node& node) {
+  AttributeTest test;
+  Fields fields(findings_, node, {"name", "equals", "matches", "absent", "case"});
+  if (!fields.usable()) return test;
+  test.name = fields.text("name", "the name of an attribute");
+  if (const auto equals = fields.optional("equals")) {
+    if (equals->json->is_string() && equals->json->get_ref<const std::string&>().empty()) {
+      test.equals = "";
+    } else {
+      test.equals = read_text(findings_, *equals);
+    }
+  }
+  if (const auto matches = fields.optional("matches")) {
+    test.matches = read_text(findings_, *matches);
+    if (test.matches) {
+      if (const auto refusal = check_regex(*test.matches)) report(*refusal, matches->pointer);
+    }
+  }
+  test.absent = fields.flag("absent", false);
+  if (const auto letters = fields.optional("case")) {
+    const auto word = read_choice(findings_, *letters, {"sensitive", "insensitive"});
+    test.ignore_case = word.value_or("insensitive") == "insensitive";
+  }
+  const bool compares = fields.has("equals") || fields.has("matches");
+  if (compares == test.absent) {
+    findings_.error(rule::attribute_test, node.pointer,
+                    compares ? "the attribute can not be absent and have a value"
+                             : "the test says nothing about the attribute",
+                    "equals, matches or both, or \"absent\": true alone");
+  } else if (test.ignore_case != AttributeTest{}.ignore_case && !fields.has("equals")) {
+    findings_.error(rule::attribute_test, node.pointer, "case is given without equals",
+                    "case beside equals only; a pattern says (?i) itself");
+  }
+  return test;
+}
+
+SettingCondition Reader::read_setting(const Node& node, const Indicator& indicator) {
+  SettingCondition setting;
+  Fields fields(findings_, node, {"provider", "files", "kind", "path", "where"});
+  if (!fields.usable()) return setting;
+  setting.provider = fields.text("provider", "\"iis-xml\"");
+  if (!setting.provider.empty() && setting.provider != "iis-xml") {
+    findings_.error(rule::unknown_provider, child(node.pointer, "provider"),
+                    quote(setting.provider) + " is not a provider", "\"iis-xml\"");
+  }
+  if (const auto files = fields.required("files", "the configuration file or a list of them")) {
+    setting.files = read_paths(*files, true, rule::empty_list);
+  }
+  setting.kind = fields.text("kind", "which kind of setting, such as virtualDirectory");
+  if (!setting.kind.empty() && setting.provider == "iis-xml" &&
+      std::ranges::find(iis_kinds, setting.kind) == iis_kinds.end()) {
+    std::string expected = "one of";
+    for (const std::string_view kind : iis_kinds) expected += " " + std::string(kind);
+    findings_.error(rule::unknown_setting, child(node.pointer, "kind"),
+                    quote(setting.kind) + " is no setting of iis-xml", std::move(expected));
+  }
+  setting.path = fields.optional_text("path");
+  if ((setting.kind == "element") != fields.has("path")) {
+    findings_.error(rule::setting_path,
+                    fields.has("path") ? child(node.pointer, "path") : node.pointer,
+                    fields.has("path") ? "path does not fit the kind " + quote(setting.kind)
+                                       : "the kind \"element\" needs a path",
+                    "path for the kind element only, such as system.web/httpRuntime");
+  }
+  if (const auto where = fields.optional("where")) {
+    for (const Node& item : read_list(findings_, *where, max_listed, rule::empty_list)) {
+      setting.where.push_back(read_test(item));
+    }
+  } else if (indicator.authorises == Authorises::remove) {
+    findings_.error(rule::setting_without_test, node.pointer,
+                    "every setting of this kind would be changed",
+                    "where with at least one attribute test");
+  }
+  return setting;
+}
+
+void Reader::read_indicator(const Node& node) {
+  Fields fields(findings_, node,
+                {"id", "name", "scopes", "match", "exclude", "setting", "confidence", "authorises",
+                 "source"});
+  if (!fields.usable()) return;
+  const std::size_t errors_before = findings_.count();
+  Indicator indicator;
+  indicator.id = read_id(fields, indicator_ids_, "indicator");
+  indicator.name = fields.text("name", "what it finds, in a few words");
+  if (const auto word = fields.required("authorises", "\"review\" or \"remove\"")) {
+    indicator.authorises =
+        read_choice(findings_, *word, {"review", "remove"}).value_or("") == "remove"
+            ? Authorises::remove
+            : Authorises::review;
+  }
+  if (const auto word = fields.required("confidence", "\"low\", \"medium\" or \"high\"")) {
+    indicator.confidence = read_choice(findings_, *word, {"low", "medium", "high"}).value_or("");
+  }
+  const auto match = fields.optional("match");
+  const auto setting = fields.optional("setting");
+  if (match.has_value() == setting.has_value()) {
+    findings_.error(rule::match_or_setting, node.pointer,
+                    match ? "the indicator has both match and setting"
+                          : "the indicator has neither match nor setting",
+                    "match for files or setting for settings");
+  }
+  if (match) {
+    Cover cover{Spelling::windows};
+    if (const auto scopes = fields.required("scopes", "a list of ids of scopes")) {
+      cover = read_indicator_scopes(*scopes, indicator);
+    }
+    indicator.match = read_condition(*match, cover, 1);
+    if (const auto exclude = fields.optional("exclude")) read_exclude(*exclude, indicator);
+    if (indicator.authorises == Authorises::remove && findings_.count() == errors_before &&
+        !has_evidence(*indicator.match)) {
+      findings_.error(rule::no_evidence, match->pointer,
+                      "the indicator could remove a file for its name, place or size alone",
+                      "a digest, regex, magic of 2 bytes or more, yara or structure in every way "
+                      "to match; or \"authorises\": \"review\"");
+    }
+  } else if (setting) {
+    for (const char* key : {"scopes", "exclude"}) {
+      if (!fields.has(key)) continue;
+      findings_.error(rule::unknown_key, child(node.pointer, key),
+                      quote(key) + " belongs to indicators of files", "setting alone");
+    }
+    indicator.setting = read_setting(*setting, indicator);
+  }
+  if (const auto source = fields.optional("source")) {
+    Fields parts(findings_, *source, {"format", "id", "object"});
+    if (parts.usable()) {
+      Source origin;
+      origin.format = parts.text("format", "where the indicator comes from: stix, misp, loki ...");
+      origin.id = parts.optional_text("id");
+      origin.object = parts.optional_text("object");
+      indicator.source = std::move(origin);
+    }
+  }
+  playbook_.indicators.push_back(std::move(indicator));
+}
+
+void Reader::read_indicators(const Node& node) {
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    read_indicator(item);
+  }
+}
+
+}  // namespace remediate::playbook

@@ -1,0 +1,158 @@
+#include <algorithm>
+#include <array>
+
+#include "remediate/playbook/reader.h"
+
+namespace remediate::playbook {
+
+namespace {
+
+struct ChangeForm {
+  std::string_view kind;
+  bool attribute_allowed;
+  bool attribute_needed;
+  bool value_needed;
+  bool baseline_needed;
+};
+
+constexpr std::array<ChangeForm, 4> change_forms = {{
+    {"remove_element", false, false, false, false},
+    {"remove_attribute", true, true, false, false},
+    {"set_attribute", true, true, true, false},
+    {"reset_to_baseline", true, false, false, true},
+}};
+
+}  // namespace
+
+Change Reader::read_change(const Node& node) {
+  Change change;
+  Fields fields(findings_, node, {"kind", "attribute", "value", "baseline"});
+  if (!fields.usable()) return change;
+  change.kind = fields.text("kind", "what to do, such as remove_element");
+  if (change.kind.empty()) return change;
+  const auto form = std::ranges::find(change_forms, change.kind, &ChangeForm::kind);
+  if (form == change_forms.end()) {
+    findings_.error(rule::unknown_change, child(node.pointer, "kind"),
+                    quote(change.kind) + " is no change",
+                    "remove_element, remove_attribute, set_attribute or reset_to_baseline");
+    return change;
+  }
+  const auto fits = [&](const char* key, bool allowed, bool needed) {
+    if (fields.has(key) ? allowed : !needed) return;
+    findings_.error(rule::change_fields, fields.has(key) ? child(node.pointer, key) : node.pointer,
+                    change.kind + (needed ? " needs " : " has no ") + key,
+                    needed ? "the key \"" + std::string(key) + "\"" : "the key left out");
+  };
+  fits("attribute", form->attribute_allowed, form->attribute_needed);
+  fits("value", form->value_needed, form->value_needed);
+  fits("baseline", form->baseline_needed, form->baseline_needed);
+  change.attribute = fields.optional_text("attribute");
+  if (const auto value = fields.optional("value")) {
+    const bool empty =
+        value->json->is_string() && value->json->get_ref<const std::string&>().empty();
+    if (!empty) change.value = read_text(findings_, *value).value_or("");
+  }
+  if (const auto baseline = fields.optional("baseline")) {
+    if (!baseline->json->is_string()) {
+      findings_.error(rule::wrong_type, baseline->pointer, "this is " + type_name(*baseline->json),
+                      "the path of one file");
+    } else {
+      auto paths = read_paths(*baseline, true, rule::empty_text);
+      if (!paths.empty()) change.baseline = std::move(paths.front());
+    }
+  }
+  return change;
+}
+
+void Reader::read_step_indicators(const Node& node, Step& step) {
+  const bool acts = step.action != Action::instruct;
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    const auto id = read_text(findings_, item);
+    if (!id) continue;
+    if (std::ranges::find(step.indicators, *id) != step.indicators.end()) {
+      findings_.error(rule::repeated_reference, item.pointer,
+                      "the indicator " + quote(*id) + " is named twice", "each indicator once");
+      continue;
+    }
+    step.indicators.push_back(*id);
+    const auto known = indicator_ids_.find(*id);
+    if (known == indicator_ids_.end()) {
+      findings_.error(rule::dangling_indicator, item.pointer, "there is no indicator " + quote(*id),
+                      "the id of one of the indicators");
+      continue;
+    }
+    if (acts) known->second.use = Use::used;
+    const auto indicator = std::ranges::find(playbook_.indicators, *id, &Indicator::id);
+    if (!acts || indicator == playbook_.indicators.end()) continue;
+    if (step.action == Action::quarantine && indicator->setting) {
+      findings_.error(rule::needs_file, item.pointer, quote(*id) + " finds settings, not files",
+                      "an indicator with match, or the action reset_setting");
+    } else if (step.action == Action::reset_setting && indicator->match) {
+      findings_.error(rule::needs_setting, item.pointer, quote(*id) + " finds files, not settings",
+                      "an indicator with setting, or the action quarantine");
+    } else if (indicator->authorises == Authorises::review) {
+      findings_.error(rule::review_acted, item.pointer, quote(*id) + " only authorises review",
+                      "an indicator with \"authorises\": \"remove\"; what is for review is "
+                      "reported without a step");
+    }
+  }
+}
+
+void Reader::read_step(const Node& node) {
+  Fields fields(findings_, node, {"id", "action", "indicators", "change", "text"});
+  if (!fields.usable()) return;
+  Step step;
+  step.id = read_id(fields, step_ids_, "step");
+  const std::string action = fields.text("action", "quarantine, reset_setting or instruct");
+  if (action.empty()) return;
+  if (action == "replace_file") {
+    findings_.error(rule::unsupported_action, child(node.pointer, "action"),
+                    "\"replace_file\" is not supported by this version",
+                    "quarantine, and an instruct step that says which good file to put back");
+    return;
+  }
+  if (action == "quarantine") {
+    step.action = Action::quarantine;
+  } else if (action == "reset_setting") {
+    step.action = Action::reset_setting;
+  } else if (action != "instruct") {
+    findings_.error(rule::unknown_action, child(node.pointer, "action"),
+                    quote(action) + " is no action", "quarantine, reset_setting or instruct");
+    return;
+  }
+  const auto belongs = [&](const char* key, Action to) {
+    if (!fields.has(key) || step.action == to) return;
+    findings_.error(rule::unknown_key, child(node.pointer, key),
+                    quote(key) + " does not belong to " + action, "the key left out");
+  };
+  belongs("change", Action::reset_setting);
+  belongs("text", Action::instruct);
+
+  const auto indicators = step.action == Action::instruct
+                              ? fields.optional("indicators")
+                              : fields.required("indicators", "a list of ids of indicators");
+  if (indicators) read_step_indicators(*indicators, step);
+  if (step.action == Action::reset_setting) {
+    if (const auto change = fields.required("change", "what to do with the settings")) {
+      step.change = read_change(*change);
+    }
+    if (quarantined_) {
+      findings_.warn(rule::file_before_setting, node.pointer,
+                     "settings are reset after files were quarantined",
+                     "settings first, so that none refers to a file that is gone");
+    }
+  } else if (step.action == Action::instruct) {
+    step.text = fields.text("text", "what a person has to do", {.lines = true});
+  } else {
+    quarantined_ = true;
+  }
+  playbook_.steps.push_back(std::move(step));
+}
+
+void Reader::read_steps(const Node& node) {
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    read_step(item);
+  }
+}
+
+}  // namespace remediate::playbook
