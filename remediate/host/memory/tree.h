@@ -1,0 +1,68 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "remediate/host/memory/memory_host.h"
+
+namespace remediate::host::memory {
+
+struct Mount {
+  std::uint64_t id = 0;
+  std::string filesystem_type;
+  Space space;
+  bool writable = true;
+};
+
+/// An inode. A folder without a parent is the root or has been removed.
+struct Node {
+  FileStat stat;
+  std::shared_ptr<Mount> mount;
+  std::string bytes;
+  std::string target;  // of a symbolic link
+  std::vector<ExtendedAttribute> attributes;
+  std::uint32_t flags = 0;
+  std::map<std::string, std::shared_ptr<Node>, std::less<>> entries;
+  std::weak_ptr<Node> parent;
+  std::string name_in_parent;  // of folders
+  bool removed = false;        // of folders
+  std::size_t writers = 0;
+  bool locked = false;
+
+  [[nodiscard]] bool protected_from_change() const {
+    return (flags & (flag_immutable | flag_append_only)) != 0;
+  }
+};
+using NodePointer = std::shared_ptr<Node>;
+
+/// Everything under one lock.
+struct Tree {
+  mutable std::mutex mutex;
+  NodePointer root;
+  Timestamp now{.seconds = 1'767'225'600, .nanoseconds = 0};
+  Identity identity{.machine_id = "memory-machine", .host_name = "memory", .boot_id = "boot-1"};
+  std::uint64_t next_inode = 2;
+  std::uint64_t next_mount = 1;
+  MemoryHost::FaultHook fault;
+
+  Tree();
+  /// What the fault hook says. Call without the lock.
+  [[nodiscard]] Result<void> before(std::string_view operation, std::string_view name) const;
+  /// The rest is called with the lock held.
+  [[nodiscard]] NodePointer make_node(FileKind kind, std::uint32_t mode,
+                                      const std::shared_ptr<Mount>& mount);
+  void touch(Node& node) const;
+  /// Enters `node` into `folder`, where `name` must be free.
+  void enter(const NodePointer& folder, std::string_view name, const NodePointer& node) const;
+  void leave(const NodePointer& folder, std::string_view name) const;
+};
+
+[[nodiscard]] std::unexpected<Error> refusal(Code code, std::string_view verb,
+                                             const std::string& raw_path, std::string_view why);
+[[nodiscard]] std::string below(const std::string& folder, std::string_view name);
+[[nodiscard]] std::string path_of(const Node& folder);
+
+}  // namespace remediate::host::memory
