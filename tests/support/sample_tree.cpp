@@ -56,13 +56,15 @@ void front_end(TreeWriter& tree) {
         kProxy + "owa/auth/15.1.2106/" + theme + "/f" + number + (i % 2 == 0 ? ".css" : ".gif"),
         "sample asset " + number + "\r\n");
   }
-  for (int i = 0; i < 300; ++i) {
-    const std::string number = std::to_string(100 + i);
-    tree.file(kProxy + "owa/auth/Current/scripts/s" + number + ".js", "// " + number + "\n");
+  // Enough pages that what is removed stays far below the limit on the share of a scope.
+  for (int i = 0; i < 1600; ++i) {
+    const std::string number = std::to_string(1000 + i);
     tree.file(kProxy + "owa/auth/Current/pages/help" + number + ".aspx",
               sample::product_page("help " + number));
     tree.file(kAspnet + "system_web/4_0_30319/page" + number + ".aspx",
               sample::product_page("client " + number));
+    if (i >= 400) continue;
+    tree.file(kProxy + "owa/auth/Current/scripts/s" + number + ".js", "// " + number + "\n");
     tree.file("var/www/html/wp-includes/part" + number + ".php",
               "<?"
               "php\n// part " +
@@ -119,7 +121,7 @@ void php(TreeWriter& tree) {
   const FileOptions web{.mode = 0644, .owner = kWebUser, .day = 90};
   tree.file("var/www/html/index.php",
             "<?"
-            "php require 'wp-includes/part100.php';\n",
+            "php require 'wp-includes/part1000.php';\n",
             web);
   tree.file("var/www/html/.htaccess", sample::htaccess(), web);
   tree.file("var/www/html/.user.ini", sample::user_ini(), web);
