@@ -31,14 +31,20 @@ struct Query {
   std::vector<AttributeTest> where;
 };
 
-enum class ChangeKind : std::uint8_t { remove_element, remove_attribute, set_attribute, reset_to_baseline };
+enum class ChangeKind : std::uint8_t {
+  remove_element,
+  remove_attribute,
+  set_attribute,
+  reset_to_baseline
+};
 
 /// What to do with a setting that a query found.
 struct Change {
   ChangeKind kind = ChangeKind::remove_element;
-  std::string attribute;  // remove_attribute, set_attribute, reset_to_baseline (empty: the whole element)
-  std::string value;      // set_attribute
-  std::string baseline;   // reset_to_baseline: bytes of a clean copy of the whole file
+  std::string
+      attribute;  // remove_attribute, set_attribute, reset_to_baseline (empty: the whole element)
+  std::string value;     // set_attribute
+  std::string baseline;  // reset_to_baseline: bytes of a clean copy of the whole file
 };
 
 /// One setting as it stands in a file. `address` finds it again in this and in later versions
@@ -50,7 +56,7 @@ struct Setting {
   std::size_t line = 0;    // 1-based
   /// Attributes in file order with references resolved; secrets already replaced by "[secret]".
   std::vector<std::pair<std::string, std::string>> attributes;
-  std::string reason;      // which tests held, for the plan
+  std::string reason;  // which tests held, for the plan
 };
 
 /// One planned change: a setting by address, and what is done to it.
@@ -70,9 +76,10 @@ struct Difference {
 };
 
 struct Edited {
-  std::string bytes;                     // the whole new file
-  std::vector<Difference> differences;   // by parsing both versions again, never from the edit itself
-  std::string diff;                      // unified diff, display-safe, secrets redacted
+  std::string bytes;  // the whole new file
+  std::vector<Difference>
+      differences;   // by parsing both versions again, never from the edit itself
+  std::string diff;  // unified diff, display-safe, secrets redacted
 };
 
 /// A configuration family whose settings live in one file. Pure: bytes in, bytes out; no I/O.
@@ -83,18 +90,21 @@ class FileProvider {
   virtual ~FileProvider() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "iis-xml"
   /// Every setting that `query` fits, in file order; empty when none does.
-  [[nodiscard]] virtual Result<std::vector<Setting>> find(std::string_view file, const Query& query) const = 0;
+  [[nodiscard]] virtual Result<std::vector<Setting>> find(std::string_view file,
+                                                          const Query& query) const = 0;
   /// Applies `edits` together. ambiguous when an address fits more than one setting, not_found
   /// when it fits none. Only bytes of the named settings change. Removing a virtual directory or
   /// an application also removes its <location> and customMetadata key; a site likewise.
-  [[nodiscard]] virtual Result<Edited> edit(std::string_view file, const std::vector<Edit>& edits) const = 0;
+  [[nodiscard]] virtual Result<Edited> edit(std::string_view file,
+                                            const std::vector<Edit>& edits) const = 0;
   /// Three-way: takes the change from `before` to `after` back out of `current`. With current ==
   /// after the result is `before` byte for byte. Later edits elsewhere stay as they are. conflict,
   /// naming the setting, when one that we changed was changed again since.
   [[nodiscard]] virtual Result<Edited> undo(std::string_view before, std::string_view after,
                                             std::string_view current) const = 0;
   /// What differs in meaning between two versions.
-  [[nodiscard]] virtual Result<std::vector<Difference>> compare(std::string_view a, std::string_view b) const = 0;
+  [[nodiscard]] virtual Result<std::vector<Difference>> compare(std::string_view a,
+                                                                std::string_view b) const = 0;
   /// The file for a person: secrets redacted, display-safe.
   [[nodiscard]] virtual Result<std::string> redact(std::string_view file) const = 0;
 };
