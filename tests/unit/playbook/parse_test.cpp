@@ -1,0 +1,42 @@
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "remediate/playbook/diagnostics.h"
+#include "remediate/playbook/parse.h"
+
+namespace remediate::playbook {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  REQUIRE(in);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::string texts(const std::vector<Diagnostic>& list) {
+  std::string all;
+  for (const Diagnostic& diagnostic : list) all += diagnostic.text() + "\n";
+  return all;
+}
+
+TEST_CASE("every shipped playbook is valid and free of warnings") {
+  std::size_t count = 0;
+  for (const auto& entry : fs::directory_iterator(fs::path(REMEDIATE_SOURCE_DIR) / "playbooks")) {
+    if (entry.path().extension() != ".json") continue;
+    ++count;
+    const auto parsed = parse_playbook(read_file(entry.path()), entry.path().filename().string());
+    INFO((parsed ? std::string() : texts(parsed.error())));
+    REQUIRE(parsed);
+    INFO(texts(parsed->warnings));
+    CHECK(parsed->warnings.empty());
+    CHECK(parsed->playbook.sha256.size() == 64);
+  }
+  CHECK(count >= 7);
+}
+
+}  // namespace
+}  // namespace remediate::playbook
