@@ -92,6 +92,10 @@ class Builder final : public nlohmann::json_sax<Json> {
                    const nlohmann::detail::exception& error) override {
     std::string_view why = error.what();  // "[json.exception...] parse error at ...: reason"
     if (const auto end = why.find("] "); end != std::string_view::npos) why.remove_prefix(end + 2);
+    constexpr int kNumberOutOfRange = 406;
+    if (error.id == kNumberOutOfRange) {
+      return refuse(Kind::number, "a number is far too large; write an integer of 64 bits");
+    }
     offset_at_error_ = position > 0 ? position - 1 : 0;
     refuse(complete_ ? Kind::trailing_bytes : Kind::syntax,
            complete_ ? "there is more after the end of the document; remove it"
@@ -205,6 +209,10 @@ std::expected<Json, JsonIssue> parse_json_strict(std::string_view bytes, const J
     const CountedBytes last(bytes.data() + bytes.size(), &offset);
     if (!Json::sax_parse(first, last, &builder, Json::input_format_t::json, true)) {
       return std::unexpected(builder.take_issue());
+    }
+    // The lexer takes a NUL for the end of its input.
+    if (const std::size_t nul = bytes.find('\0'); nul != std::string_view::npos) {
+      return issue(Kind::trailing_bytes, nul, "there is a NUL byte after the document; remove it");
     }
     return builder.take_document();
   } catch (const std::exception& error) {
