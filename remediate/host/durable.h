@@ -10,6 +10,7 @@ namespace remediate::host {
 
 /// Writes a whole file of the tool's own store: unnamed or temporary file, length checked, fsync,
 /// atomic rename (overwrites an older version), fsync of the directory. Durable when it returns.
+/// A crash in between may leave a file .writing-N there: not evidence, and not in the way.
 [[nodiscard]] Result<void> write_durable(const Directory& directory, std::string_view name,
                                          std::string_view bytes, std::uint32_t mode = 0600);
 /// The whole file; limit when it is larger than `max_bytes`.

@@ -69,8 +69,8 @@ Code code_of(const Result<T>& result);
 
 void make_file(const host::Directory& directory, std::string_view name, std::string_view bytes);
 [[nodiscard]] std::string read_file(const host::Directory& directory, std::string_view name);
-[[nodiscard]] std::unique_ptr<host::Directory> make_folder(const host::Directory& directory,
-                                                           std::string_view name);
+std::unique_ptr<host::Directory> make_folder(const host::Directory& directory,
+                                             std::string_view name);
 [[nodiscard]] RawPath path(std::string_view joined);
 
 }  // namespace remediate::contract
