@@ -68,12 +68,15 @@ std::string Diagnostic::text() const {
   return line;
 }
 
+bool Findings::dropped() {
+  if (errors_.size() < max_errors) return false;
+  ++dropped_;
+  return true;
+}
+
 void Findings::error(const Rule& rule, const std::string& pointer, std::string message,
                      std::string expected) {
-  if (errors_.size() >= max_errors) {
-    ++dropped_;
-    return;
-  }
+  if (dropped()) return;
   errors_.push_back(
       {std::string(rule.code), file_, pointer, std::move(message), std::move(expected)});
 }
@@ -208,6 +211,7 @@ Fields::Fields(Findings& findings, Node node, std::initializer_list<std::string_
   usable_ = true;
   for (auto item = node_.json->begin(); item != node_.json->end(); ++item) {
     if (std::ranges::find(known, item.key()) != known.end()) continue;
+    if (findings_.dropped()) continue;
     std::string expected = "one of";
     for (const std::string_view word : known) expected += " \"" + std::string(word) + '"';
     findings_.error(rule::unknown_key, child(node_.pointer, item.key()),

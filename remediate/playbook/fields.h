@@ -19,6 +19,8 @@ class Findings {
   explicit Findings(std::string_view file) : file_(file) {}
   void error(const Rule& rule, const std::string& pointer, std::string message,
              std::string expected);
+  /// Counts an error that there is no room for; false when there is, and nothing is counted.
+  [[nodiscard]] bool dropped();
   void warn(const Rule& rule, const std::string& pointer, std::string message,
             std::string expected);
   [[nodiscard]] bool failed() const { return !errors_.empty(); }

@@ -10,6 +10,8 @@ namespace {
 constexpr std::string_view glob_form =
     "names below the folder with *, ?, **, {a,b} or [a-z], such as **/*.{aspx,ashx}";
 
+constexpr std::size_t longest_glob = 1024;  // the matcher's bound
+
 Refusal bad(std::string_view glob, std::string_view reason) {
   return {&rule::bad_glob, "the glob \"" + display(glob, 120) + "\" " + std::string(reason),
           std::string(glob_form)};
@@ -22,7 +24,7 @@ std::optional<std::size_t> skip_class(std::string_view text, std::size_t at) {
   const std::size_t first = i;
   for (; i < text.size(); ++i) {
     if (text[i] == ']' && i > first) return i + 1;
-    if (text[i] == ']' || text[i] == '[' || text[i] == '{' || text[i] == '}') return std::nullopt;
+    if (text[i] == '[' || text[i] == '{' || text[i] == '}') return std::nullopt;
     if (text[i] == '-' && i > first && i + 1 < text.size() && text[i + 1] != ']' &&
         text[i + 1] < text[i - 1]) {
       return std::nullopt;
@@ -69,6 +71,7 @@ std::optional<Refusal> check_glob(std::string& glob, Spelling spelling) {
   } else if (glob.find('\\') != std::string::npos) {
     return bad(glob, "holds a '\\', which is a separator below Windows folders only");
   }
+  if (glob.size() > longest_glob) return bad(glob, "is longer than 1024 bytes");
   if (glob.starts_with('/')) return bad(glob, "starts with a separator");
   std::string_view rest = glob;
   while (true) {

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "remediate/match/engine.h"
+#include "remediate/match/regex_matcher.h"
+#include "remediate/match/yara_matcher.h"
+#include "remediate/playbook/model.h"
+
+namespace remediate::match {
+
+enum class Answer : std::uint8_t { no, unknown, yes };
+
+/// A playbook's condition, ready to be asked.
+struct CompiledCondition {
+  playbook::Condition::Kind kind = playbook::Condition::Kind::all;
+  const playbook::Condition* source = nullptr;
+  std::vector<CompiledCondition> children;  // the cheapest first
+  std::vector<Glob> globs[2];               // minding case, ignoring case
+  std::unordered_set<std::string> digests;
+  std::size_t number = 0;  // of the regex or the rule source
+};
+
+/// What conditions share: each regex and each rule source is there once.
+struct Matchers {
+  RegexMatcher regexes;
+  std::vector<std::string> sources;
+  std::vector<std::unique_ptr<YaraRules>> rules;
+  unsigned yara_timeout_seconds = 10;
+};
+
+[[nodiscard]] Result<CompiledCondition> compile_condition(const playbook::Condition& condition,
+                                                          Matchers& matchers);
+
+/// What can be said by path alone; `unknown` when the file has to be read.
+[[nodiscard]] Answer answer_by_path(const CompiledCondition& condition,
+                                    std::string_view below_scope, bool ignore_case);
+
+/// The path of one file as YARA rules see it.
+[[nodiscard]] YaraTarget yara_target(const RawPath& path, bool windows);
+
+/// One file's content with what conditions have worked out of it so far.
+class Content {
+ public:
+  Content(const Matchers& matchers, std::string_view bytes, bool complete, YaraTarget target);
+
+  [[nodiscard]] std::string_view bytes() const { return bytes_; }
+  /// False when the bytes are not the whole file: only paths can be judged.
+  [[nodiscard]] bool complete() const { return complete_; }
+  [[nodiscard]] const std::string& digest(playbook::Condition::Kind kind);
+  [[nodiscard]] std::optional<RegexMatcher::Place> regex(std::size_t number);
+  [[nodiscard]] const YaraOutcome& yara(std::size_t number);
+  [[nodiscard]] const std::optional<Dump>& dump();
+
+ private:
+  const Matchers& matchers_;
+  std::string_view bytes_;
+  bool complete_;
+  YaraTarget target_;
+  std::string sha256_;
+  std::string sha1_;
+  std::string md5_;
+  RegexMatcher::Search search_;
+  std::vector<std::optional<YaraOutcome>> yara_;
+  std::optional<std::optional<Dump>> dump_;
+};
+
+/// The evaluation of one indicator for one file.
+struct Evaluation {
+  std::vector<Reason> reasons;  // of a yes
+  std::string doubt;            // of an unknown
+  bool dump = false;            // a structure condition was true
+};
+[[nodiscard]] Answer evaluate(const CompiledCondition& condition, std::string_view below_scope,
+                              bool ignore_case, Content& content, Evaluation& evaluation);
+
+}  // namespace remediate::match

@@ -1,0 +1,294 @@
+#include "remediate/match/engine.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <tuple>
+#include <utility>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/match/condition.h"
+#include "remediate/observe/issue_log.h"
+
+namespace remediate::match {
+namespace {
+
+constexpr std::size_t max_matches = 100'000;
+constexpr std::size_t max_dump_value = 4096;
+/// What a report and the reset of the directory object need.
+constexpr std::array<std::string_view, 14> dump_fields = {
+    "Name",           "Server",           "MetabasePath",      "Path",
+    "InternalUrl",    "ExternalUrl",      "DistinguishedName", "Identity",
+    "Guid",           "WhenChanged",      "WhenCreated",       "WhenChangedUTC",
+    "WhenCreatedUTC", "OriginatingServer"};
+
+struct CompiledIndicator {
+  const playbook::Playbook* playbook = nullptr;
+  const playbook::Indicator* indicator = nullptr;
+  CompiledCondition condition;
+};
+
+struct CompiledScope {
+  const playbook::Playbook* playbook = nullptr;
+  const playbook::Scope* scope = nullptr;
+  std::vector<Glob> include;
+  std::vector<Glob> exclude;
+  std::vector<const CompiledIndicator*> indicators;
+
+  [[nodiscard]] bool covers(std::string_view below_scope) const {
+    const auto fits = [&](const Glob& glob) { return glob.matches(below_scope); };
+    return std::ranges::any_of(include, fits) && std::ranges::none_of(exclude, fits);
+  }
+};
+
+std::string named(const playbook::Playbook& playbook, const playbook::Indicator& indicator) {
+  return "indicator " + display(indicator.id, 100) + " of playbook " + display(playbook.id, 100);
+}
+
+Result<std::vector<Glob>> compile_globs(const std::vector<std::string>& patterns,
+                                        bool ignore_case) {
+  std::vector<Glob> globs;
+  for (const std::string& pattern : patterns) {
+    TRY_LET(Glob glob, Glob::parse(pattern, ignore_case));
+    globs.push_back(std::move(glob));
+  }
+  return globs;
+}
+
+std::vector<DumpField> chosen_fields(const Dump& dump) {
+  std::vector<DumpField> chosen;
+  for (const DumpField& field : dump.fields) {
+    const bool wanted = std::ranges::any_of(
+        dump_fields, [&](std::string_view name) { return ascii_iequals(name, field.name); });
+    if (wanted && field.value.size() <= max_dump_value) chosen.push_back(field);
+  }
+  return chosen;
+}
+
+bool spelled_for_windows(const std::string& spelled) {
+  return spelled.find('\\') != std::string::npos || (spelled.size() > 1 && spelled[1] == ':');
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  Matchers matchers;
+  std::vector<std::unique_ptr<CompiledIndicator>> indicators;
+  std::vector<CompiledScope> scopes;  // sorted by playbook and id
+  observe::IssueLog issues;
+  std::mutex mutex;
+  std::vector<FileMatch> matches;
+  std::uint64_t matches_dropped = 0;
+
+  Result<void> add(const playbook::Playbook& playbook);
+  Result<void> add_indicator(const playbook::Playbook& playbook,
+                             const playbook::Indicator& indicator, std::size_t first_scope);
+  [[nodiscard]] const CompiledScope* find(const observe::ScopeInstance& instance) const;
+  void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
+             const observe::FileObservation& file, Content& content,
+             const observe::TargetSource& target);
+  void keep(FileMatch match);
+};
+
+Result<void> Engine::Impl::add(const playbook::Playbook& playbook) {
+  const std::size_t first = scopes.size();
+  for (const playbook::Scope& scope : playbook.scopes) {
+    CompiledScope compiled;
+    compiled.playbook = &playbook;
+    compiled.scope = &scope;
+    const std::string name =
+        "scope " + display(scope.id, 100) + " of playbook " + display(playbook.id, 100);
+    auto include = compile_globs(scope.include, scope.ignore_case);
+    if (!include) return std::unexpected(std::move(include).error().wrapped(name));
+    auto exclude = compile_globs(scope.exclude, scope.ignore_case);
+    if (!exclude) return std::unexpected(std::move(exclude).error().wrapped(name));
+    if (include->empty()) {
+      return fail(Code::bad_input, name + " includes no file", "give at least one glob");
+    }
+    compiled.include = std::move(*include);
+    compiled.exclude = std::move(*exclude);
+    scopes.push_back(std::move(compiled));
+  }
+  for (const playbook::Indicator& indicator : playbook.indicators) {
+    if (!indicator.match) continue;
+    if (auto added = add_indicator(playbook, indicator, first); !added) {
+      return std::unexpected(std::move(added).error().wrapped(named(playbook, indicator)));
+    }
+  }
+  return {};
+}
+
+Result<void> Engine::Impl::add_indicator(const playbook::Playbook& playbook,
+                                         const playbook::Indicator& indicator,
+                                         std::size_t first_scope) {
+  auto compiled = std::make_unique<CompiledIndicator>();
+  compiled->playbook = &playbook;
+  compiled->indicator = &indicator;
+  TRY_LET(compiled->condition, compile_condition(*indicator.match, matchers));
+  for (const std::string& id : indicator.scopes) {
+    const auto scope =
+        std::find_if(scopes.begin() + static_cast<std::ptrdiff_t>(first_scope), scopes.end(),
+                     [&](const CompiledScope& candidate) { return candidate.scope->id == id; });
+    if (scope == scopes.end()) {
+      return fail(Code::bad_input, "the scope " + display(id, 100) + " does not exist",
+                  "name one of the playbook's scopes");
+    }
+    scope->indicators.push_back(compiled.get());
+  }
+  if (indicator.scopes.empty()) {
+    return fail(Code::bad_input, "it has no scope", "name at least one of the playbook's scopes");
+  }
+  indicators.push_back(std::move(compiled));
+  return {};
+}
+
+const CompiledScope* Engine::Impl::find(const observe::ScopeInstance& instance) const {
+  const auto key = [](const CompiledScope& scope) {
+    return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
+  };
+  const std::tuple<std::string_view, std::string_view> wanted(instance.playbook, instance.scope);
+  const auto found = std::ranges::lower_bound(scopes, wanted, {}, key);
+  return found == scopes.end() || key(*found) != wanted ? nullptr : &*found;
+}
+
+void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
+                         const observe::FileObservation& file, Content& content,
+                         const observe::TargetSource& target) {
+  const std::string name = named(*indicator.playbook, *indicator.indicator);
+  Evaluation evaluation;
+  const Answer answer = evaluate(indicator.condition, file.below_scope, scope.scope->ignore_case,
+                                 content, evaluation);
+  if (answer == Answer::unknown) {
+    issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
+               name + ": " + evaluation.doubt);
+  }
+  if (answer != Answer::yes) return;
+  if (!content.complete()) {
+    issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
+               name + " matches by path, but the file was not read");
+    return;
+  }
+  auto facts = target.facts();
+  if (!facts) {
+    issues.add(observe::Issue::Kind::unreadable, file.path.display(),
+               name + " matches, but: " + facts.error().text());
+    return;
+  }
+  FileMatch match;
+  match.playbook = indicator.playbook->id;
+  match.indicator = indicator.indicator->id;
+  match.authorises = indicator.indicator->authorises;
+  match.scope = scope.scope->id;
+  match.path = file.path;
+  match.sha256 = content.digest(playbook::Condition::Kind::sha256);
+  if (std::ranges::find(indicator.indicator->exclude_sha256, match.sha256) !=
+      indicator.indicator->exclude_sha256.end()) {
+    match.exclusion = "its SHA-256 is in the indicator's list of known good files";
+  }
+  match.reasons = std::move(evaluation.reasons);
+  if (evaluation.dump && content.dump()) match.dump = chosen_fields(*content.dump());
+  match.facts = std::move(*facts);
+  keep(std::move(match));
+}
+
+void Engine::Impl::keep(FileMatch match) {
+  const std::lock_guard lock(mutex);
+  if (matches.size() >= max_matches) {
+    ++matches_dropped;
+  } else {
+    matches.push_back(std::move(match));
+  }
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Playbook>& playbooks,
+                                                const EngineOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
+  for (const playbook::Playbook& playbook : playbooks) TRY(impl->add(playbook));
+  std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
+    return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
+  });
+  impl->matchers.regexes.prepare();
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+observe::Need Engine::need(const observe::ScopeInstance& scope,
+                           std::string_view below_scope) const {
+  const CompiledScope* compiled = impl_->find(scope);
+  if (compiled == nullptr || !compiled->covers(below_scope)) return observe::Need::skip;
+  // A match by path alone needs the content too: its digest is what a plan binds.
+  const bool wanted =
+      std::ranges::any_of(compiled->indicators, [&](const CompiledIndicator* indicator) {
+        return answer_by_path(indicator->condition, below_scope, compiled->scope->ignore_case) !=
+               Answer::no;
+      });
+  return wanted ? observe::Need::content : observe::Need::skip;
+}
+
+std::uint64_t Engine::max_file_size(const observe::ScopeInstance& scope) const {
+  const CompiledScope* compiled = impl_->find(scope);
+  return compiled == nullptr ? 0 : compiled->playbook->max_file_size;
+}
+
+void Engine::observe(const observe::FileObservation& file, std::string_view content,
+                     const observe::TargetSource& target) {
+  observe_in(std::span(&file, 1), content, target);
+}
+
+void Engine::observe_in(std::span<const observe::FileObservation> places, std::string_view content,
+                        const observe::TargetSource& target) {
+  if (places.empty()) return;
+  const observe::FileObservation& front = places.front();
+  try {
+    Content shared(impl_->matchers, content, content.size() == front.size,
+                   yara_target(front.path, spelled_for_windows(front.scope->spelled)));
+    for (const observe::FileObservation& place : places) {
+      const CompiledScope* scope = impl_->find(*place.scope);
+      if (scope == nullptr || !scope->covers(place.below_scope)) continue;
+      for (const CompiledIndicator* indicator : scope->indicators) {
+        impl_->judge(*scope, *indicator, place, shared, target);
+      }
+    }
+  } catch (const std::exception& thrown) {
+    impl_->issues.add(observe::Issue::Kind::not_evaluated, front.path.display(), thrown.what());
+  }
+}
+
+std::vector<FileMatch> Engine::take_matches() {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<FileMatch> matches = std::exchange(impl_->matches, {});
+  const auto key = [](const FileMatch& match) {
+    return std::tie(match.path, match.playbook, match.indicator, match.scope);
+  };
+  std::ranges::sort(matches, [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  // Seen through two scopes of one playbook it is still one match.
+  const auto repeated = std::ranges::unique(matches, [](const auto& a, const auto& b) {
+    return a.path == b.path && a.playbook == b.playbook && a.indicator == b.indicator;
+  });
+  matches.erase(repeated.begin(), repeated.end());
+  return matches;
+}
+
+std::vector<observe::Issue> Engine::take_issues() {
+  std::uint64_t dropped = 0;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    dropped = std::exchange(impl_->matches_dropped, 0);
+  }
+  auto issues = impl_->issues.take().first;
+  if (dropped > 0) {
+    issues.push_back({.kind = observe::Issue::Kind::not_evaluated,
+                      .where = "(all scopes)",
+                      .reason = std::to_string(dropped) + " more matches were found than the " +
+                                std::to_string(max_matches) + " that are listed"});
+  }
+  return issues;
+}
+
+}  // namespace remediate::match

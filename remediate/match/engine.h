@@ -1,0 +1,102 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "remediate/observe/observation.h"
+#include "remediate/playbook/model.h"
+
+namespace remediate::match {
+
+/// One fact that made an indicator match. `excerpt` holds raw bytes (at most 80) around the
+/// place; show it only through display().
+struct Reason {
+  std::string kind;  // "path", "sha256", "regex", "magic", "size", "yara", "structure", "not"
+  std::string text;  // for people: "SHA-256 is in the list", "regex /.../ at byte 12"
+  std::uint64_t offset = 0;
+  std::string excerpt{};
+};
+
+/// Fields of an Exchange virtual directory settings dump, as bytes.
+struct DumpField {
+  std::string name;
+  std::string value;
+};
+
+struct FileMatch {
+  std::string playbook;   // id
+  std::string indicator;  // id
+  playbook::Authorises authorises = playbook::Authorises::review;
+  std::string scope;  // id
+  RawPath path;
+  std::string sha256;     // of the bytes that were matched
+  std::string exclusion;  // not empty: matched, but known good for this reason
+  std::vector<Reason> reasons;
+  std::vector<DumpField> dump;  // DistinguishedName, Guid, WhenChangedUTC ... when a dump matched
+  observe::TargetFacts facts;
+};
+
+struct EngineOptions {
+  unsigned yara_timeout_seconds = 10;
+};
+
+/// All indicators of all playbooks, compiled. Each file is matched once against all of them in
+/// one read. Thread-safe as observe::Selector. What could not be evaluated (a matcher's limit,
+/// out of memory, time) is an issue, never a "no".
+class Engine final : public observe::Selector {
+ public:
+  /// The playbooks must outlive the engine. bad_input for a pattern that does not compile,
+  /// unsupported for YARA rules in a build without YARA.
+  [[nodiscard]] static Result<std::unique_ptr<Engine>> compile(
+      const std::vector<playbook::Playbook>& playbooks, const EngineOptions& options);
+  ~Engine() override;
+  [[nodiscard]] observe::Need need(const observe::ScopeInstance& scope,
+                                   std::string_view below_scope) const override;
+  [[nodiscard]] std::uint64_t max_file_size(const observe::ScopeInstance& scope) const override;
+  void observe(const observe::FileObservation& file, std::string_view content,
+               const observe::TargetSource& target) override;
+  /// The same for several scopes: digests and patterns are worked out once.
+  void observe_in(std::span<const observe::FileObservation> places, std::string_view content,
+                  const observe::TargetSource& target) override;
+
+  /// After the scan: matches sorted by path, playbook and indicator.
+  [[nodiscard]] std::vector<FileMatch> take_matches();
+  [[nodiscard]] std::vector<observe::Issue> take_issues();
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A glob of the playbook format against a '/'-separated path of raw bytes: '*' and '?' stay
+/// within a component, a component '**' spans any number of them, '[a-z]' and '[!a-z]' name
+/// bytes, '{a,b}' alternatives, '\' takes the next character as it is; names that start with a
+/// dot are no exception. Time grows with the product of both lengths at worst.
+class Glob {
+ public:
+  /// bad_input for an empty or malformed pattern, or one of more than 1,024 characters.
+  [[nodiscard]] static Result<Glob> parse(std::string_view pattern, bool ignore_case);
+  [[nodiscard]] bool matches(std::string_view path) const;
+
+ private:
+  struct Node;
+  std::shared_ptr<const Node> node_;
+};
+
+/// Reads an Exchange virtual directory settings dump ("Name   : OAB (Default Web Site)" lines,
+/// bytes of any code page, CRLF or LF, continuation lines). Nothing when it is not one.
+struct Dump {
+  std::vector<DumpField> fields;
+  bool script_in_url = false;
+  std::uint64_t script_offset = 0;
+};
+[[nodiscard]] std::optional<Dump> parse_dump(std::string_view bytes);
+
+/// True in a build with YARA.
+[[nodiscard]] bool have_yara();
+
+}  // namespace remediate::match

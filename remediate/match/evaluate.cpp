@@ -1,0 +1,226 @@
+#include <algorithm>
+
+#include "remediate/base/encoding.h"
+#include "remediate/match/condition.h"
+
+namespace remediate::match {
+namespace {
+
+using Kind = playbook::Condition::Kind;
+
+constexpr std::size_t max_excerpt = 80;
+constexpr std::size_t excerpt_before = 16;
+constexpr std::size_t max_shown = 120;
+
+std::string_view kind_word(Kind kind) {
+  switch (kind) {
+    case Kind::path:
+      return "path";
+    case Kind::sha256:
+      return "sha256";
+    case Kind::sha1:
+      return "sha1";
+    case Kind::md5:
+      return "md5";
+    case Kind::size:
+      return "size";
+    case Kind::magic:
+      return "magic";
+    case Kind::regex:
+      return "regex";
+    case Kind::yara:
+      return "yara";
+    case Kind::structure:
+      return "structure";
+    case Kind::all:
+    case Kind::any:
+    case Kind::negation:
+      break;
+  }
+  return "not";
+}
+
+std::string excerpt(std::string_view bytes, std::uint64_t offset) {
+  const auto at = static_cast<std::size_t>(std::min<std::uint64_t>(offset, bytes.size()));
+  const std::size_t start = at - std::min(at, excerpt_before);
+  return std::string(bytes.substr(start, max_excerpt));
+}
+
+class Evaluator {
+ public:
+  Evaluator(std::string_view below_scope, bool ignore_case, Content& content,
+            Evaluation& evaluation)
+      : below_scope_(below_scope),
+        ignore_case_(ignore_case),
+        content_(content),
+        evaluation_(evaluation) {}
+
+  Answer ask(const CompiledCondition& condition) {
+    switch (condition.kind) {
+      case Kind::all:
+      case Kind::any:
+        return several(condition);
+      case Kind::negation:
+        return negation(condition);
+      case Kind::path:
+        return path(condition);
+      default:
+        break;
+    }
+    if (!content_.complete()) return doubt(condition, "the file was not read");
+    switch (condition.kind) {
+      case Kind::size:
+        return size(*condition.source);
+      case Kind::magic:
+        return magic(*condition.source);
+      case Kind::regex:
+        return regex(condition);
+      case Kind::yara:
+        return yara(condition);
+      case Kind::structure:
+        return structure(*condition.source);
+      default:
+        return digest(condition);
+    }
+  }
+
+ private:
+  Answer several(const CompiledCondition& condition) {
+    const Answer decisive = condition.kind == Kind::all ? Answer::no : Answer::yes;
+    Answer whole = decisive == Answer::no ? Answer::yes : Answer::no;
+    const std::size_t known = evaluation_.reasons.size();
+    for (const CompiledCondition& child : condition.children) {
+      const Answer answer = ask(child);
+      if (answer == decisive) {
+        whole = decisive;
+        break;
+      }
+      if (answer == Answer::unknown) whole = answer;
+    }
+    if (whole != Answer::yes) evaluation_.reasons.resize(known);
+    return whole;
+  }
+
+  Answer negation(const CompiledCondition& condition) {
+    const std::size_t known = evaluation_.reasons.size();
+    const bool had_dump = evaluation_.dump;
+    const Answer answer = ask(condition.children.front());
+    evaluation_.reasons.resize(known);
+    evaluation_.dump = had_dump;
+    if (answer == Answer::unknown) return answer;
+    if (answer == Answer::yes) return Answer::no;
+    const std::string_view word = kind_word(condition.children.front().kind);
+    const bool leaf = word != "not";
+    return yes({.kind = "not",
+                .text = leaf ? "the " + std::string(word) + " condition under 'not' does not hold"
+                             : std::string("the conditions under 'not' do not hold")});
+  }
+
+  Answer path(const CompiledCondition& condition) {
+    const std::vector<Glob>& globs = condition.globs[ignore_case_ ? 1 : 0];
+    for (std::size_t i = 0; i < globs.size(); ++i) {
+      if (!globs[i].matches(below_scope_)) continue;
+      return yes({.kind = "path",
+                  .text = "the path fits " + display(condition.source->values[i], max_shown)});
+    }
+    return Answer::no;
+  }
+
+  Answer digest(const CompiledCondition& condition) {
+    if (!condition.digests.contains(content_.digest(condition.kind))) return Answer::no;
+    const std::string name = condition.kind == Kind::sha256 ? "SHA-256"
+                             : condition.kind == Kind::sha1 ? "SHA-1"
+                                                            : "MD5";
+    return yes({.kind = std::string(kind_word(condition.kind)), .text = name + " is in the list"});
+  }
+
+  Answer size(const playbook::Condition& source) {
+    const std::uint64_t bytes = content_.bytes().size();
+    if (bytes < source.min_size || bytes > source.max_size) return Answer::no;
+    std::string text =
+        "size " + std::to_string(bytes) + " is at least " + std::to_string(source.min_size);
+    if (source.max_size != UINT64_MAX) text += " and at most " + std::to_string(source.max_size);
+    return yes({.kind = "size", .text = std::move(text)});
+  }
+
+  Answer magic(const playbook::Condition& source) {
+    const std::string_view bytes = content_.bytes();
+    if (source.offset > bytes.size() ||
+        !bytes.substr(static_cast<std::size_t>(source.offset)).starts_with(source.bytes)) {
+      return Answer::no;
+    }
+    return located("magic", "bytes " + display(hex_encode(source.bytes), max_shown), source.offset);
+  }
+
+  Answer regex(const CompiledCondition& condition) {
+    const auto place = content_.regex(condition.number);
+    if (!place) return Answer::no;
+    return located("regex",
+                   "regex /" + display(condition.source->pattern, max_shown) + "/" +
+                       (place->wide ? " in UTF-16LE" : ""),
+                   place->offset);
+  }
+
+  Answer yara(const CompiledCondition& condition) {
+    const YaraOutcome& outcome = content_.yara(condition.number);
+    bool any = false;
+    for (const YaraHit& hit : outcome.hits) {
+      if (hit.score < condition.source->min_score) continue;
+      any = true;
+      std::string text =
+          "YARA rule " + display(hit.rule, max_shown) + ", score " + std::to_string(hit.score);
+      if (!hit.author.empty()) text += ", author " + display(hit.author, max_shown);
+      if (!hit.reference.empty()) text += ", reference " + display(hit.reference, max_shown);
+      if (hit.has_offset) {
+        (void)located("yara", std::move(text), hit.offset);
+      } else {
+        (void)yes({.kind = "yara", .text = std::move(text)});
+      }
+    }
+    if (any) return Answer::yes;
+    if (!outcome.incomplete.empty()) return doubt(condition, outcome.incomplete);
+    return Answer::no;
+  }
+
+  Answer structure(const playbook::Condition& source) {
+    const std::optional<Dump>& dump = content_.dump();
+    if (!dump || (source.script_in_url && !dump->script_in_url)) return Answer::no;
+    evaluation_.dump = true;
+    const std::string text = "the file is an Exchange virtual directory settings dump";
+    if (!dump->script_in_url) return yes({.kind = "structure", .text = text});
+    return located("structure", text + " with a script in a URL", dump->script_offset);
+  }
+
+  Answer located(std::string kind, std::string text, std::uint64_t offset) {
+    return yes({.kind = std::move(kind),
+                .text = std::move(text) + " at byte " + std::to_string(offset),
+                .offset = offset,
+                .excerpt = excerpt(content_.bytes(), offset)});
+  }
+
+  Answer yes(Reason reason) {
+    evaluation_.reasons.push_back(std::move(reason));
+    return Answer::yes;
+  }
+
+  Answer doubt(const CompiledCondition& condition, std::string_view why) {
+    if (evaluation_.doubt.empty()) {
+      evaluation_.doubt = std::string(kind_word(condition.kind)) + ": " + std::string(why);
+    }
+    return Answer::unknown;
+  }
+
+  std::string_view below_scope_;
+  bool ignore_case_;
+  Content& content_;
+  Evaluation& evaluation_;
+};
+
+}  // namespace
+
+Answer evaluate(const CompiledCondition& condition, std::string_view below_scope, bool ignore_case,
+                Content& content, Evaluation& evaluation) {
+  return Evaluator(below_scope, ignore_case, content, evaluation).ask(condition);
+}
+
+}  // namespace remediate::match

@@ -1,0 +1,168 @@
+#include "remediate/match/regex_matcher.h"
+
+#include <algorithm>
+#include <array>
+
+#include <re2/re2.h>
+#include <re2/set.h>
+
+#include "remediate/base/encoding.h"
+#include "remediate/match/wide.h"
+
+namespace remediate::match {
+namespace {
+
+constexpr std::int64_t single_memory = 32 << 20;
+/// As it is, and the two ways to cut a file into UTF-16 units.
+constexpr std::size_t text_count = 3;
+
+RE2::Options options(std::int64_t memory, bool ignore_case) {
+  RE2::Options made(RE2::Latin1);
+  made.set_dot_nl(true);
+  made.set_never_nl(false);
+  made.set_log_errors(false);
+  made.set_case_sensitive(!ignore_case);
+  made.set_max_mem(memory);
+  return made;
+}
+
+/// A pattern such as a* or \b would match every file.
+bool matches_nothing(const RE2& pattern) {
+  constexpr std::array<std::string_view, 6> probes = {"", "a", " ", "\n", "0 a", "a\na"};
+  return std::ranges::any_of(probes, [&](std::string_view probe) {
+    re2::StringPiece found;
+    return pattern.Match({probe.data(), probe.size()}, 0, probe.size(), RE2::UNANCHORED, &found,
+                         1) &&
+           found.empty();
+  });
+}
+
+/// Expressions that are sought in one kind of text.
+struct Group {
+  std::vector<std::size_t> members;  // by index in the set
+  std::unique_ptr<RE2::Set> set;     // null when it could not be built
+};
+
+}  // namespace
+
+struct RegexMatcher::Impl {
+  struct Expression {
+    std::string text;  // for the set
+    std::unique_ptr<RE2> single;
+    bool narrow = false;
+    bool wide = false;
+  };
+  std::int64_t max_memory = 0;
+  std::vector<Expression> expressions;
+  Group narrow;
+  Group wide;
+
+  void build(Group& group) const {
+    if (group.members.size() < 2) return;
+    auto set = std::make_unique<RE2::Set>(options(max_memory, false), RE2::UNANCHORED);
+    for (const std::size_t member : group.members) {
+      if (set->Add(expressions[member].text, nullptr) < 0) return;
+    }
+    if (set->Compile()) group.set = std::move(set);
+  }
+};
+
+RegexMatcher::RegexMatcher(std::int64_t max_memory) : impl_(std::make_unique<Impl>()) {
+  impl_->max_memory = max_memory;
+}
+RegexMatcher::~RegexMatcher() = default;
+
+Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
+  const std::string shown = "the regex \"" + display(condition.pattern, 200) + "\" ";
+  auto single =
+      std::make_unique<RE2>(condition.pattern, options(single_memory, condition.ignore_case));
+  if (!single->ok()) {
+    return fail(Code::bad_input, shown + "does not compile: " + display(single->error(), 200),
+                "write it in RE2 syntax (no look-around, no back-references)");
+  }
+  if (matches_nothing(*single)) {
+    return fail(Code::bad_input, shown + "matches the empty string and so every file",
+                "make it ask for at least one byte");
+  }
+  if (condition.encodings.empty()) {
+    return fail(Code::bad_input, shown + "has no encoding", "give ascii, utf16le or both");
+  }
+  const std::size_t number = impl_->expressions.size();
+  Impl::Expression expression;
+  expression.text = (condition.ignore_case ? "(?i:" : "(?:") + condition.pattern + ")";
+  expression.single = std::move(single);
+  for (const playbook::Encoding encoding : condition.encodings) {
+    const bool is_wide = encoding == playbook::Encoding::utf16le;
+    bool& asked = is_wide ? expression.wide : expression.narrow;
+    if (!asked) (is_wide ? impl_->wide : impl_->narrow).members.push_back(number);
+    asked = true;
+  }
+  impl_->expressions.push_back(std::move(expression));
+  return number;
+}
+
+void RegexMatcher::prepare() {
+  impl_->build(impl_->narrow);
+  impl_->build(impl_->wide);
+}
+
+struct RegexMatcher::Search::Text {
+  std::string owned;
+  std::string_view bytes;
+  bool filtered = false;          // `hits` is right
+  std::vector<std::size_t> hits;  // sorted
+};
+
+RegexMatcher::Search::Search(const RegexMatcher& matcher, std::string_view content)
+    : matcher_(matcher), content_(content), texts_(text_count) {}
+RegexMatcher::Search::~Search() = default;
+
+RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
+  if (texts_[which]) return *texts_[which];
+  auto made = std::make_unique<Text>();
+  if (which == 0) {
+    made->bytes = content_;
+  } else {
+    made->owned = narrowed(content_.substr(std::min(which - 1, content_.size())));
+    made->bytes = made->owned;
+  }
+  const Group& group = which == 0 ? matcher_.impl_->narrow : matcher_.impl_->wide;
+  if (group.set) {
+    std::vector<int> found;
+    RE2::Set::ErrorInfo error{RE2::Set::kNoError};
+    group.set->Match({made->bytes.data(), made->bytes.size()}, &found, &error);
+    made->filtered = error.kind == RE2::Set::kNoError;
+    for (const int index : found) {
+      made->hits.push_back(group.members[static_cast<std::size_t>(index)]);
+    }
+    std::ranges::sort(made->hits);
+  }
+  texts_[which] = std::move(made);
+  return *texts_[which];
+}
+
+std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number) {
+  const Impl::Expression& expression = matcher_.impl_->expressions[number];
+  if (!has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
+  std::optional<Place> earliest;
+  for (std::size_t which = 0; which < text_count; ++which) {
+    if (which == 0 ? !expression.narrow : !(expression.wide && *has_nul_)) continue;
+    const Text& searched = text(which);
+    if (searched.filtered && !std::ranges::binary_search(searched.hits, number)) continue;
+    re2::StringPiece found;
+    // Works without the DFA when that has no memory left, so "no" here is a real no.
+    if (!expression.single->Match({searched.bytes.data(), searched.bytes.size()}, 0,
+                                  searched.bytes.size(), RE2::UNANCHORED, &found, 1)) {
+      continue;
+    }
+    const auto at = static_cast<std::uint64_t>(found.data() - searched.bytes.data());
+    const std::uint64_t unit = which == 0 ? 1 : 2;
+    const Place place{.offset = at * unit + (which == 2 ? 1 : 0),
+                      .length = found.size() * unit,
+                      .wide = which != 0};
+    if (!earliest || place.offset < earliest->offset) earliest = place;
+  }
+  return earliest;
+}
+
+}  // namespace remediate::match

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "remediate/base/error.h"
+#include "remediate/playbook/model.h"
+
+namespace remediate::match {
+
+/// All regular expressions of all indicators: one pass over a file finds those that match.
+/// Linear time; thread-safe after prepare().
+class RegexMatcher {
+ public:
+  static constexpr std::int64_t default_memory = 256 << 20;
+
+  /// `max_memory` bounds what the common pass may use; without enough the expressions are
+  /// tried one by one.
+  explicit RegexMatcher(std::int64_t max_memory = default_memory);
+  ~RegexMatcher();
+
+  /// The number of the expression. bad_input when it does not compile or matches nothing at all.
+  [[nodiscard]] Result<std::size_t> add(const playbook::Condition& condition);
+  void prepare();
+
+  struct Place {
+    std::uint64_t offset = 0;  // in the file
+    std::uint64_t length = 0;
+    bool wide = false;
+  };
+  /// What one file has, worked out when first asked for.
+  class Search {
+   public:
+    Search(const RegexMatcher& matcher, std::string_view content);
+    ~Search();
+    /// The first place of expression `number`, in the encodings it asks for.
+    [[nodiscard]] std::optional<Place> find(std::size_t number);
+
+   private:
+    struct Text;
+    [[nodiscard]] Text& text(std::size_t which);
+    const RegexMatcher& matcher_;
+    std::string_view content_;
+    std::vector<std::unique_ptr<Text>> texts_;
+    std::optional<bool> has_nul_;
+  };
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace remediate::match

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "remediate/base/error.h"
+#include "remediate/base/file_facts.h"
+#include "remediate/base/raw_path.h"
+
+namespace remediate::observe {
+
+/// A scope's folder as found on this host.
+struct ScopeInstance {
+  std::string playbook;  // id
+  std::string scope;     // id
+  std::string spelled;   // as the playbook spells it, variables filled in
+  RawPath folder;        // below the root; names as they are on disk
+  bool ignore_case = false;
+};
+
+/// What a plan must know of a file before anything may be done to it.
+struct TargetFacts {
+  Metadata metadata;
+  FileStat parent;
+  std::string filesystem;  // type
+};
+
+/// A file seen by the scan.
+struct FileObservation {
+  const ScopeInstance* scope = nullptr;  // lives as long as the scan's result
+  RawPath path;                          // below the root
+  std::string below_scope;               // below the scope's folder, '/' separated, raw bytes
+  std::uint64_t size = 0;                // 0 when the file was not opened
+};
+
+/// Something the scan could not or would not look at; shown in the plan.
+struct Issue {
+  enum class Kind : std::uint8_t {
+    unreadable,
+    too_large,
+    mount_skipped,
+    changed_while_read,
+    not_evaluated,
+    path_not_found,
+    ambiguous_name
+  };
+  Kind kind;
+  std::string where;  // display form
+  std::string reason;
+};
+[[nodiscard]] std::string_view issue_name(Issue::Kind kind);
+
+/// Facts on demand, valid during the call that hands it out; reads from the open handle.
+class TargetSource {
+ public:
+  virtual ~TargetSource() = default;
+  [[nodiscard]] virtual Result<TargetFacts> facts() const = 0;
+};
+
+enum class Need : std::uint8_t { skip, facts, content };
+
+/// Decides what is opened and receives what was read. Called from several threads at once.
+class Selector {
+ public:
+  virtual ~Selector() = default;
+  /// By path alone, before anything is opened.
+  [[nodiscard]] virtual Need need(const ScopeInstance& scope,
+                                  std::string_view below_scope) const = 0;
+  /// Files larger than this are reported as too_large instead of read.
+  [[nodiscard]] virtual std::uint64_t max_file_size(const ScopeInstance& scope) const = 0;
+  /// One opened file; `content` is its whole bytes with Need::content, empty with Need::facts.
+  virtual void observe(const FileObservation& file, std::string_view content,
+                       const TargetSource& target) = 0;
+  /// One opened file as each scope that needs it sees it: what the scan calls.
+  virtual void observe_in(std::span<const FileObservation> places, std::string_view content,
+                          const TargetSource& target) {
+    for (const FileObservation& place : places) observe(place, content, target);
+  }
+};
+
+}  // namespace remediate::observe

@@ -1,0 +1,95 @@
+#include "remediate/observe/walker.h"
+
+#include <exception>
+
+#include "remediate/base/encoding.h"
+#include "remediate/observe/visitor.h"
+
+namespace remediate::observe {
+
+Shared::Shared(const host::Directory& root_directory, const std::vector<ScopeInstance>& all_scopes,
+               Selector& the_selector, std::uint64_t max_files)
+    : root(root_directory), scopes(all_scopes), selector(the_selector), max_files_(max_files) {
+  total_.files_per_scope.resize(scopes.size());
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    places_[scopes[i].folder.bytes()].scopes.push_back(i);
+  }
+}
+
+std::vector<std::string> Shared::unreached() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> paths;
+  for (const auto& [path, place] : places_) {
+    if (!place.reached) paths.push_back(path);
+  }
+  return paths;
+}
+
+void Shared::reach(std::string_view path) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = places_.find(path); found != places_.end()) found->second.reached = true;
+}
+
+std::shared_ptr<const Coverings> Shared::cover(std::string_view path,
+                                               const std::shared_ptr<const Coverings>& above) {
+  if (above && places_.size() == 1) return above;
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(path);
+  if (found == places_.end()) return above;
+  found->second.reached = true;
+  auto coverings = std::make_shared<Coverings>(above ? *above : Coverings{});
+  for (const std::size_t scope : found->second.scopes) {
+    coverings->push_back({.scope = scope, .skip = path.empty() ? 0 : path.size() + 1});
+  }
+  return coverings;
+}
+
+void Shared::add(const ScanResult& part) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    total_.files_per_scope[i] += part.files_per_scope[i];
+  }
+  total_.files += part.files;
+  total_.opened += part.opened;
+  total_.bytes_read += part.bytes_read;
+}
+
+bool Shared::count_files(std::uint64_t more) {
+  return files_.fetch_add(more, std::memory_order_relaxed) + more <= max_files_;
+}
+
+void Shared::fail_with(Error error) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = std::move(error);
+}
+
+std::optional<Error> Shared::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+ScanResult Shared::result() {
+  const std::lock_guard lock(mutex_);
+  std::tie(total_.issues, total_.issues_dropped) = issues.take();
+  return std::move(total_);
+}
+
+void Walk::work() {
+  try {
+    Visitor visitor(shared_, folders_);
+    while (auto job = folders_.take()) {
+      const bool carry_on = visitor.visit(*job);
+      job.reset();
+      if (!carry_on) folders_.stop();
+      folders_.finished();
+    }
+    shared_.add(visitor.counts());
+  } catch (const std::exception& thrown) {
+    shared_.fail_with({.code = Code::internal,
+                       .message = std::string("the scan was ended by ") + thrown.what(),
+                       .remedy = "free memory and scan again"});
+    folders_.stop();
+  }
+}
+
+}  // namespace remediate::observe

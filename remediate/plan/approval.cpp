@@ -1,0 +1,115 @@
+#include "remediate/plan/approval.h"
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+
+namespace remediate::plan {
+
+struct ApprovalCheck {
+  ApprovalRequest& request;
+  std::vector<std::string> reasons{};
+  Code code = Code::stale_plan;
+  std::vector<std::string> approvers{};
+
+  void against(std::string reason) { reasons.push_back(std::move(reason)); }
+  void against(std::string reason, Code kind) {
+    if (code != Code::signature) code = kind;
+    against(std::move(reason));
+  }
+
+  void check_place() {
+    const Plan& plan = request.file.plan;
+    if (plan.host.id != request.host.id)
+      against("the plan was made on host " + display(plan.host.name) + ", this is " +
+              display(request.host.name));
+    if (plan.host.root_id.device != request.host.root_id.device ||
+        plan.host.root_id.inode != request.host.root_id.inode)
+      against("the root " + display(plan.host.root) +
+              " is not the directory for which the plan was made");
+    if (plan.policy_sha256 != request.policy_sha256)
+      against("the policy has changed since the plan was made");
+  }
+
+  void check_time() {
+    const Plan& plan = request.file.plan;
+    if (plan.expires <= request.now) against("the plan expired at " + format_utc(plan.expires));
+    if (request.now.seconds + 300 < plan.created.seconds)
+      against("the plan was made at " + format_utc(plan.created) +
+              ", later than this host's clock says it is");
+  }
+
+  void check_limits() {
+    for (const LimitReport& limit : request.file.plan.limits)
+      if (limit.fired)
+        against("limit reached: " + limit.name + " allows " + std::to_string(limit.limit) +
+                    ", the plan has " + std::to_string(limit.found),
+                Code::approval);
+  }
+
+  void check_signatures() {
+    const std::uint64_t threshold = request.policy.threshold;
+    if (threshold == 0) {
+      if (request.confirmed_id.empty())
+        against("the plan is not confirmed", Code::approval);
+      else if (request.confirmed_id != request.file.plan.plan_id)
+        against("--confirm " + display(request.confirmed_id) + " is not this plan's id",
+                Code::approval);
+      else
+        approvers.emplace_back("confirmed by plan id");
+      return;
+    }
+    if (request.signature.empty()) {
+      against("the policy asks for " + std::to_string(threshold) +
+                  " approvals and the plan has no signature file",
+              Code::approval);
+      return;
+    }
+    auto verified =
+        crypto::verify_detached(request.signature, request.file.bytes, request.approvers);
+    if (!verified) {
+      code = Code::signature;
+      against("the plan's signature file: " + verified.error().text());
+      return;
+    }
+    for (const crypto::Signer& signer : verified->signers) {
+      if (!signer.certificate.valid_at(request.now))
+        against("the certificate of " + signer.certificate.subject() + " is not valid today",
+                Code::approval);
+      else
+        approvers.push_back(signer.certificate.subject() + " (sha256 " +
+                            signer.certificate.fingerprint() + ")");
+    }
+    if (approvers.size() < threshold)
+      against("the policy asks for " + std::to_string(threshold) + " approvals and " +
+                  std::to_string(approvers.size()) + " hold",
+              Code::approval);
+  }
+
+  Result<ApprovedPlan> run() {
+    check_place();
+    check_time();
+    check_limits();
+    check_signatures();
+    if (!reasons.empty()) {
+      Error error{code, "plan " + request.file.plan.plan_id + " may not be applied",
+                  code == Code::approval
+                      ? "read it with `remediate show`, then approve it (`remediate approve`) or "
+                        "confirm it (`--confirm PLAN_ID`); for a limit, narrow the playbook or let "
+                        "the host's policy allow more and plan again"
+                      : "make a new plan on this host and have it approved"};
+      error.causes = std::move(reasons);
+      return std::unexpected(std::move(error));
+    }
+    ApprovedPlan approved;
+    approved.file_ = std::move(request.file);
+    approved.signature_ = std::move(request.signature);
+    approved.approvers_ = std::move(approvers);
+    return approved;
+  }
+};
+
+Result<ApprovedPlan> check_approval(ApprovalRequest request) {
+  return ApprovalCheck{request}.run();
+}
+
+}  // namespace remediate::plan

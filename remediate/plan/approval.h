@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "remediate/crypto/signature.h"
+#include "remediate/plan/plan_file.h"
+#include "remediate/plan/policy.h"
+
+namespace remediate::plan {
+
+/// A plan that this host may apply. Only check_approval() makes one: where this type is asked
+/// for, the signatures, the expiry and the host have been checked.
+class ApprovedPlan {
+ public:
+  [[nodiscard]] const Plan& plan() const { return file_.plan; }
+  [[nodiscard]] const std::string& bytes() const { return file_.bytes; }
+  /// Empty when it was confirmed by id.
+  [[nodiscard]] const std::string& signature() const { return signature_; }
+  /// "CN=Alice (sha256 ab12...)" each, or "confirmed by plan id".
+  [[nodiscard]] const std::vector<std::string>& approvers() const { return approvers_; }
+
+ private:
+  friend struct ApprovalCheck;
+  ApprovedPlan() = default;
+  PlanFile file_;
+  std::string signature_;
+  std::vector<std::string> approvers_;
+};
+
+struct ApprovalRequest {
+  PlanFile file;
+  std::string signature;  // plan.json.p7s, empty when there is none
+  const Policy& policy;
+  std::string policy_sha256;
+  std::vector<crypto::Certificate> approvers;  // the policy's, loaded
+  HostFacts host;                              // of this host and root, now
+  std::string confirmed_id;                    // what the operator retyped
+  Timestamp now;
+};
+
+/// Every reason against is named, not only the first: other host, other root, expired, made under
+/// another policy, blocked by a limit, not enough approvers, id not confirmed. approval when
+/// signatures or the confirmation are missing, signature when one is wrong, else stale_plan.
+[[nodiscard]] Result<ApprovedPlan> check_approval(ApprovalRequest request);
+
+}  // namespace remediate::plan

@@ -1,0 +1,77 @@
+#include "remediate/plan/guards.h"
+
+#include <algorithm>
+
+#include "remediate/base/encoding.h"
+
+namespace remediate::plan {
+
+Guards::Guards(const Policy& policy, const Survey& survey) : policy_(policy), survey_(survey) {
+  const auto add = [&](const std::string& pattern) {
+    if (auto glob = match::Glob::parse(pattern, true))
+      protected_.push_back({pattern, std::move(*glob)});
+    else
+      bad_globs_.push_back(pattern);
+  };
+  for (const std::string& pattern : built_in_protected()) add(pattern);
+  for (const std::string& pattern : policy.protected_globs) add(pattern);
+}
+
+std::optional<std::string> Guards::against_place(const RawPath& path,
+                                                 const std::string& filesystem) const {
+  if (!bad_globs_.empty())
+    return "the policy's protected pattern " + display(bad_globs_.front()) +
+           " cannot be read, so nothing may be changed";
+  if (survey_.store && path.within(*survey_.store)) return "it belongs to the tool's own store";
+  for (const std::string_view component : path.components())
+    if (component.starts_with(".remediate-hold-")) return "it lies in a hold of this tool";
+  if (!filesystem_supported(filesystem, policy_))
+    return "file system " + filesystem +
+           ": a removal that can be undone is not proven there (the policy can allow it)";
+  return std::nullopt;
+}
+
+std::optional<std::string> Guards::against_removal(const RawPath& path,
+                                                   const observe::TargetFacts& facts) const {
+  if (auto reason = against_place(path, facts.filesystem)) return reason;
+  for (const Protected& entry : protected_)
+    if (entry.glob.matches(path.bytes()))
+      return "protected path (" + display(entry.pattern) + "): never removed";
+  if (facts.metadata.stat.kind != FileKind::regular)
+    return "it is a " + std::string(kind_name(facts.metadata.stat.kind)) + ", not a regular file";
+  return std::nullopt;
+}
+
+std::optional<std::string> Guards::against_edit(const RawPath& path,
+                                                const Precondition& precondition) const {
+  if (auto reason = against_place(path, precondition.filesystem)) return reason;
+  if (precondition.metadata.stat.links > 1)
+    return "the file has " + std::to_string(precondition.metadata.stat.links) +
+           " names (hard links): replacing it would part them";
+  return std::nullopt;
+}
+
+std::vector<std::string> Guards::not_restorable(const observe::TargetFacts& facts) const {
+  std::vector<std::string> lost = {"change time (ctime)",
+                                   "after finalize: inode number and birth time"};
+  const Metadata& metadata = facts.metadata;
+  if (metadata.stat.links > 1) lost.emplace_back("after finalize: the link to its other names");
+  if (metadata.privileged())
+    lost.emplace_back(
+        "setuid, setgid and file capabilities, unless rollback is told --with-privileges");
+  if (!survey_.superuser) {
+    if (metadata.stat.owner != survey_.user)
+      lost.push_back("after finalize: owner " + std::to_string(metadata.stat.owner) +
+                     " (run as root to keep it)");
+    const bool system_attributes =
+        std::ranges::any_of(metadata.attributes, [](const ExtendedAttribute& attribute) {
+          return attribute.name.starts_with("security.") || attribute.name.starts_with("trusted.");
+        });
+    if (system_attributes)
+      lost.emplace_back(
+          "after finalize: security and trusted attributes (run as root to keep them)");
+  }
+  return lost;
+}
+
+}  // namespace remediate::plan

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "remediate/match/engine.h"
+#include "remediate/plan/planner.h"
+
+namespace remediate::plan {
+
+/// What keeps a target out of a plan whatever a playbook says. Each answer is the reason, told
+/// to the person who reads the plan.
+class Guards {
+ public:
+  /// Both must outlive the guards.
+  Guards(const Policy& policy, const Survey& survey);
+  [[nodiscard]] std::optional<std::string> against_removal(const RawPath& path,
+                                                           const observe::TargetFacts& facts) const;
+  [[nodiscard]] std::optional<std::string> against_edit(const RawPath& path,
+                                                        const Precondition& precondition) const;
+  /// What a rollback of a removal could not bring back on this file system and as this user.
+  [[nodiscard]] std::vector<std::string> not_restorable(const observe::TargetFacts& facts) const;
+
+ private:
+  [[nodiscard]] std::optional<std::string> against_place(const RawPath& path,
+                                                         const std::string& filesystem) const;
+
+  struct Protected {
+    std::string pattern;
+    match::Glob glob;
+  };
+  const Policy& policy_;
+  const Survey& survey_;
+  std::vector<Protected> protected_;
+  std::vector<std::string> bad_globs_;
+};
+
+}  // namespace remediate::plan

@@ -1,0 +1,26 @@
+#include "remediate/plan/plan.h"
+
+#include <algorithm>
+
+namespace remediate::plan {
+
+std::string_view action_name(Action action) {
+  switch (action) {
+    case Action::quarantine:
+      return "quarantine";
+    case Action::reset_setting:
+      return "reset_setting";
+    case Action::instruct:
+      return "instruct";
+  }
+  return "unknown";
+}
+
+bool Plan::blocked() const { return std::ranges::any_of(limits, &LimitReport::fired); }
+
+bool Plan::has_changes() const {
+  return std::ranges::any_of(operations,
+                             [](const Operation& o) { return o.action != Action::instruct; });
+}
+
+}  // namespace remediate::plan

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "remediate/base/file_facts.h"
+#include "remediate/base/raw_path.h"
+
+namespace remediate::plan {
+
+inline constexpr std::int64_t format_version = 1;
+
+enum class Action : std::uint8_t { quarantine, reset_setting, instruct };
+[[nodiscard]] std::string_view action_name(Action action);
+
+/// Why an operation is planned; `excerpt` is raw bytes.
+struct Reason {
+  std::string kind;
+  std::string text;
+  std::uint64_t offset = 0;
+  std::string excerpt;
+};
+
+/// What must still be true when the plan is applied.
+struct Precondition {
+  std::string sha256;
+  Metadata metadata;  // size, times, identity, mount, attributes
+  FileId parent;
+  Timestamp parent_modified;
+  std::string filesystem;
+};
+
+/// One change to one setting of a file, as setting::Edit.
+struct SettingEdit {
+  std::string address;
+  std::string kind;
+  std::string attribute;
+  std::string value;
+  RawPath baseline;  // reset_to_baseline: a file below the root
+  std::string baseline_sha256;
+};
+
+struct SettingDifference {
+  std::string kind;  // removed, added, changed
+  std::string address;
+  std::string attribute;
+  std::string before;  // secrets redacted
+  std::string after;
+};
+
+struct SettingChange {
+  std::string provider;
+  std::vector<SettingEdit> edits;
+  std::vector<SettingDifference> differences;
+  std::string after_sha256;
+  std::string diff;  // unified, redacted, display-safe
+};
+
+struct Operation {
+  std::string id;  // "op-0001", in the order in which apply works
+  Action action = Action::instruct;
+  std::string address;  // display form of the path, setting address, or the step id
+  RawPath path;         // below the root; the root itself for instruct
+  std::string playbook;
+  std::string indicator;
+  std::string step;
+  std::vector<Reason> why;
+  std::vector<std::pair<std::string, std::string>>
+      details;  // e.g. fields of a settings dump; raw bytes
+  Precondition precondition;
+  SettingChange setting;
+  std::string before;
+  std::string after;
+  std::string inverse;
+  std::vector<std::string> not_restorable;  // what a rollback could not bring back here
+  std::string instruction;
+};
+
+/// A match that the plan shows but does nothing about.
+struct Review {
+  std::string address;
+  std::string playbook;
+  std::string indicator;
+  std::string sha256;
+  std::vector<Reason> why;
+};
+struct Exclusion {
+  std::string address;
+  std::string playbook;
+  std::string indicator;
+  std::string reason;
+};
+struct LimitReport {
+  std::string name;  // "files per plan", "files per indicator hafnium-hash", "percent of the scope"
+  std::uint64_t limit = 0;
+  std::uint64_t found = 0;
+  bool fired = false;  // a fired limit blocks apply
+};
+struct ScopeReport {
+  std::string playbook;
+  std::string scope;
+  std::string spelled;
+  std::string folder;  // display form; empty when it is not on this host
+  bool found = false;
+  std::uint64_t files = 0;
+};
+struct PlaybookReport {
+  std::string id;
+  std::string name;
+  std::uint64_t revision = 0;
+  std::string sha256;
+};
+struct IssueReport {
+  std::string kind;
+  std::string where;
+  std::string reason;
+};
+
+/// Where the plan was made and is valid.
+struct HostFacts {
+  std::string id;  // digest of the machine's identity
+  std::string name;
+  std::string boot;
+  std::string root;  // as the operator gave it
+  FileId root_id;
+};
+
+/// A value: everything that apply will do. Printable, hashed, signed.
+struct Plan {
+  std::string plan_id;  // 32 hexadecimal digits, binds every byte of the plan file
+  std::string nonce;
+  std::string tool;  // "remediate 0.1.0"
+  std::string policy_sha256;
+  Timestamp created;
+  Timestamp expires;
+  HostFacts host;
+  std::vector<PlaybookReport> playbooks;
+  std::vector<Operation> operations;
+  std::vector<Review> reviews;
+  std::vector<Exclusion> exclusions;
+  std::vector<LimitReport> limits;
+  std::vector<ScopeReport> scopes;
+  std::vector<IssueReport> issues;
+  std::uint64_t files_scanned = 0;
+
+  [[nodiscard]] bool blocked() const;      // a limit fired
+  [[nodiscard]] bool has_changes() const;  // an operation besides instruct
+};
+
+}  // namespace remediate::plan

@@ -1,0 +1,253 @@
+#include "remediate/plan/plan_file.h"
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/plan/plan_json.h"
+
+namespace remediate::plan {
+namespace {
+
+constexpr std::size_t id_digits = 32;
+const std::string no_id(id_digits, '0');
+
+Json to_json(const HostFacts& host) {
+  return Json{{"id", host.id},
+              {"name", display(host.name)},
+              {"boot", host.boot},
+              {"root", display(host.root)},
+              {"root_raw", base64_encode(host.root)},
+              {"root_id", remediate::to_json(host.root_id)}};
+}
+
+Result<HostFacts> host_from_json(const Json& json) {
+  JsonReader reader(json, "/host");
+  HostFacts host;
+  TRY_LET(host.id, reader.string("id"));
+  TRY_LET(host.name, reader.string("name"));
+  TRY_LET(host.boot, reader.string("boot"));
+  TRY(reader.string("root"));
+  TRY_LET(host.root, reader.bytes("root_raw"));
+  TRY_LET(const Json* id, reader.object("root_id"));
+  TRY_LET(host.root_id, file_id_from_json(*id, "/host/root_id"));
+  TRY(reader.done());
+  return host;
+}
+
+Json found_to_json(const Plan& plan) {
+  Json json = Json::object();
+  Json reviews = Json::array();
+  for (const Review& review : plan.reviews)
+    reviews.push_back(Json{{"address", review.address},
+                           {"playbook", review.playbook},
+                           {"indicator", review.indicator},
+                           {"sha256", review.sha256},
+                           {"why", reasons_to_json(review.why)}});
+  Json exclusions = Json::array();
+  for (const Exclusion& exclusion : plan.exclusions)
+    exclusions.push_back(Json{{"address", exclusion.address},
+                              {"playbook", exclusion.playbook},
+                              {"indicator", exclusion.indicator},
+                              {"reason", exclusion.reason}});
+  Json limits = Json::array();
+  for (const LimitReport& limit : plan.limits)
+    limits.push_back(Json{{"name", limit.name},
+                          {"limit", limit.limit},
+                          {"found", limit.found},
+                          {"fired", limit.fired}});
+  Json scopes = Json::array();
+  for (const ScopeReport& scope : plan.scopes)
+    scopes.push_back(Json{{"playbook", scope.playbook},
+                          {"scope", scope.scope},
+                          {"spelled", scope.spelled},
+                          {"folder", scope.folder},
+                          {"found", scope.found},
+                          {"files", scope.files}});
+  Json issues = Json::array();
+  for (const IssueReport& issue : plan.issues)
+    issues.push_back(Json{{"kind", issue.kind}, {"where", issue.where}, {"reason", issue.reason}});
+  json["reviews"] = std::move(reviews);
+  json["exclusions"] = std::move(exclusions);
+  json["limits"] = std::move(limits);
+  json["scopes"] = std::move(scopes);
+  json["issues"] = std::move(issues);
+  json["files_scanned"] = plan.files_scanned;
+  return json;
+}
+
+Result<void> read_found(JsonReader& reader, Plan& plan) {
+  TRY_LET(plan.reviews,
+          read_array<Review>(reader, "reviews",
+                             [](const Json& json, const std::string& where) -> Result<Review> {
+                               JsonReader r(json, where);
+                               Review review;
+                               TRY_LET(review.address, r.string("address"));
+                               TRY_LET(review.playbook, r.string("playbook"));
+                               TRY_LET(review.indicator, r.string("indicator"));
+                               TRY_LET(review.sha256, r.string("sha256"));
+                               TRY_LET(const Json* why, r.array("why"));
+                               TRY_LET(review.why, reasons_from_json(*why, where + "/why"));
+                               TRY(r.done());
+                               return review;
+                             }));
+  TRY_LET(plan.exclusions, read_array<Exclusion>(
+                               reader, "exclusions",
+                               [](const Json& json, const std::string& where) -> Result<Exclusion> {
+                                 JsonReader r(json, where);
+                                 Exclusion exclusion;
+                                 TRY_LET(exclusion.address, r.string("address"));
+                                 TRY_LET(exclusion.playbook, r.string("playbook"));
+                                 TRY_LET(exclusion.indicator, r.string("indicator"));
+                                 TRY_LET(exclusion.reason, r.string("reason"));
+                                 TRY(r.done());
+                                 return exclusion;
+                               }));
+  TRY_LET(plan.limits, read_array<LimitReport>(
+                           reader, "limits",
+                           [](const Json& json, const std::string& where) -> Result<LimitReport> {
+                             JsonReader r(json, where);
+                             LimitReport limit;
+                             TRY_LET(limit.name, r.string("name"));
+                             TRY_LET(limit.limit, r.unsigned_integer("limit"));
+                             TRY_LET(limit.found, r.unsigned_integer("found"));
+                             TRY_LET(limit.fired, r.boolean("fired"));
+                             TRY(r.done());
+                             return limit;
+                           }));
+  TRY_LET(plan.scopes, read_array<ScopeReport>(
+                           reader, "scopes",
+                           [](const Json& json, const std::string& where) -> Result<ScopeReport> {
+                             JsonReader r(json, where);
+                             ScopeReport scope;
+                             TRY_LET(scope.playbook, r.string("playbook"));
+                             TRY_LET(scope.scope, r.string("scope"));
+                             TRY_LET(scope.spelled, r.string("spelled"));
+                             TRY_LET(scope.folder, r.string("folder"));
+                             TRY_LET(scope.found, r.boolean("found"));
+                             TRY_LET(scope.files, r.unsigned_integer("files"));
+                             TRY(r.done());
+                             return scope;
+                           }));
+  TRY_LET(plan.issues, read_array<IssueReport>(
+                           reader, "issues",
+                           [](const Json& json, const std::string& where) -> Result<IssueReport> {
+                             JsonReader r(json, where);
+                             IssueReport issue;
+                             TRY_LET(issue.kind, r.string("kind"));
+                             TRY_LET(issue.where, r.string("where"));
+                             TRY_LET(issue.reason, r.string("reason"));
+                             TRY(r.done());
+                             return issue;
+                           }));
+  TRY_LET(plan.files_scanned, reader.unsigned_integer("files_scanned"));
+  return {};
+}
+
+Result<Timestamp> read_time(JsonReader& reader, const char* key) {
+  TRY_LET(const std::string text, reader.string(key));
+  const auto time = parse_utc(text);
+  if (!time)
+    return fail(Code::bad_input, reader.pointer() + "/" + key + " is not a UTC time",
+                "make a new plan");
+  return *time;
+}
+
+Result<Plan> from_json(const Json& json) {
+  JsonReader reader(json, "");
+  TRY_LET(const std::int64_t version, reader.integer("format_version"));
+  if (version != format_version)
+    return fail(Code::bad_input, "/format_version is " + std::to_string(version),
+                "make a new plan with this version of the tool");
+  Plan plan;
+  TRY_LET(plan.plan_id, reader.string("plan_id"));
+  TRY_LET(plan.nonce, reader.string("nonce"));
+  TRY_LET(plan.tool, reader.string("tool"));
+  TRY_LET(plan.policy_sha256, reader.string("policy_sha256"));
+  TRY_LET(plan.created, read_time(reader, "created"));
+  TRY_LET(plan.expires, read_time(reader, "expires"));
+  TRY_LET(const Json* host, reader.object("host"));
+  TRY_LET(plan.host, host_from_json(*host));
+  TRY_LET(plan.playbooks,
+          read_array<PlaybookReport>(
+              reader, "playbooks",
+              [](const Json& element, const std::string& where) -> Result<PlaybookReport> {
+                JsonReader r(element, where);
+                PlaybookReport playbook;
+                TRY_LET(playbook.id, r.string("id"));
+                TRY_LET(playbook.name, r.string("name"));
+                TRY_LET(playbook.revision, r.unsigned_integer("revision"));
+                TRY_LET(playbook.sha256, r.string("sha256"));
+                TRY(r.done());
+                return playbook;
+              }));
+  TRY_LET(plan.operations, read_array<Operation>(reader, "operations", operation_from_json));
+  TRY(read_found(reader, plan));
+  TRY(reader.done());
+  return plan;
+}
+
+std::string id_of(std::string_view bytes_without_id) {
+  return crypto::sha256_hex(bytes_without_id).substr(0, id_digits);
+}
+
+}  // namespace
+
+Json to_json(const Plan& plan) {
+  Json json{{"format_version", format_version},
+            {"plan_id", plan.plan_id},
+            {"nonce", plan.nonce},
+            {"tool", plan.tool},
+            {"policy_sha256", plan.policy_sha256},
+            {"created", format_utc(plan.created)},
+            {"expires", format_utc(plan.expires)},
+            {"host", to_json(plan.host)}};
+  Json playbooks = Json::array();
+  for (const PlaybookReport& playbook : plan.playbooks)
+    playbooks.push_back(Json{{"id", playbook.id},
+                             {"name", playbook.name},
+                             {"revision", playbook.revision},
+                             {"sha256", playbook.sha256}});
+  json["playbooks"] = std::move(playbooks);
+  Json operations = Json::array();
+  for (const Operation& operation : plan.operations)
+    operations.push_back(operation_to_json(operation));
+  json["operations"] = std::move(operations);
+  json.update(found_to_json(plan));
+  return json;
+}
+
+PlanFile write_plan(Plan plan) {
+  plan.plan_id = no_id;
+  std::string bytes = write_json(to_json(plan));
+  const std::string id = id_of(bytes);
+  const std::size_t place =
+      bytes.find(no_id);  // the id is the first text of the file that can hold it
+  bytes.replace(place, id_digits, id);
+  plan.plan_id = id;
+  return {std::move(plan), std::move(bytes)};
+}
+
+Result<PlanFile> read_plan(std::string bytes, std::string_view what) {
+  TRY_LET(const Json json, parse_json(bytes, what, JsonLimits{256u << 20, 32, 20'000'000}));
+  auto plan = from_json(json);
+  if (!plan)
+    return std::unexpected(
+        std::move(plan).error().wrapped(std::string(what) + " is not a plan of this format"));
+  std::string without_id = bytes;
+  const std::string quoted = "\"plan_id\": \"" + plan->plan_id + "\"";
+  const std::size_t place = without_id.find(quoted);
+  if (plan->plan_id.size() != id_digits || place == std::string::npos)
+    return fail(Code::stale_plan, std::string(what) + " does not carry a plan id",
+                "make a new plan");
+  without_id.replace(place + quoted.size() - id_digits - 1, id_digits, no_id);
+  if (id_of(without_id) != plan->plan_id)
+    return fail(Code::stale_plan,
+                std::string(what) +
+                    " was changed after it was made: its bytes do not give plan id " +
+                    plan->plan_id,
+                "make a new plan; do not edit plan files");
+  return PlanFile{std::move(*plan), std::move(bytes)};
+}
+
+}  // namespace remediate::plan

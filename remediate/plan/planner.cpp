@@ -1,0 +1,275 @@
+#include "remediate/plan/planner.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/plan/guards.h"
+#include "remediate/plan/setting_plan.h"
+
+namespace remediate::plan {
+namespace {
+
+std::string size_text(std::uint64_t size) {
+  return std::to_string(size) + (size == 1 ? " byte" : " bytes");
+}
+
+std::string mode_text(std::uint32_t mode) {
+  std::string digits;
+  for (int shift = 9; shift >= 0; shift -= 3)
+    digits.push_back(static_cast<char>('0' + ((mode >> shift) & 7u)));
+  return digits;
+}
+
+std::vector<Reason> reasons_of(const match::FileMatch& match) {
+  std::vector<Reason> reasons;
+  for (const match::Reason& reason : match.reasons)
+    reasons.push_back({reason.kind, reason.text, reason.offset, reason.excerpt});
+  return reasons;
+}
+
+class Planner {
+ public:
+  Planner(const PlanRequest& request, const Survey& survey)
+      : request_(request), survey_(survey), guards_(request.policy, survey), settings_(survey) {}
+
+  Result<Plan> run() {
+    TRY(check_playbooks());
+    describe();
+    report_matches();
+    for (const playbook::Playbook& playbook : request_.playbooks)
+      for (const playbook::Step& step : playbook.steps) TRY(plan_step(playbook, step));
+    exclude_split_hard_links();
+    for (const playbook::Playbook& playbook : request_.playbooks)
+      for (const playbook::Step& step : playbook.steps)
+        if (step.action == playbook::Action::instruct) instruct(playbook, step);
+    number_operations();
+    report_limits();
+    return std::move(plan_);
+  }
+
+ private:
+  Result<void> check_playbooks() {
+    std::set<std::string> ids;
+    for (const playbook::Playbook& playbook : request_.playbooks) {
+      if (!ids.insert(playbook.id).second)
+        return fail(Code::bad_input, "playbook " + playbook.id + " is given twice",
+                    "name each playbook once");
+      if (playbook.revoked)
+        return fail(Code::bad_input, display(playbook.file) + ": the playbook is revoked",
+                    "use a later playbook of its author");
+      const auto until = parse_utc(playbook.valid_until);
+      if (until && *until <= request_.now)
+        return fail(
+            Code::bad_input,
+            display(playbook.file) + ": the playbook was valid until " + playbook.valid_until,
+            "use a later revision");
+    }
+    return {};
+  }
+
+  void describe() {
+    plan_.nonce = request_.nonce;
+    plan_.tool = request_.tool;
+    plan_.policy_sha256 = request_.policy_sha256;
+    plan_.created = {request_.now.seconds, 0};
+    plan_.expires = {request_.now.seconds +
+                         static_cast<std::int64_t>(request_.policy.plan_lifetime_hours) * 3600,
+                     0};
+    plan_.host = survey_.host;
+    plan_.scopes = survey_.scopes;
+    plan_.issues = survey_.issues;
+    plan_.files_scanned = survey_.files_scanned;
+    for (const playbook::Playbook& playbook : request_.playbooks)
+      plan_.playbooks.push_back({playbook.id, playbook.name, playbook.revision, playbook.sha256});
+  }
+
+  void report_matches() {
+    for (const match::FileMatch& match : survey_.matches) {
+      touched_.insert({match.playbook, match.indicator});
+      if (!match.exclusion.empty())
+        plan_.exclusions.push_back(
+            {match.path.display(), match.playbook, match.indicator, match.exclusion});
+      else if (match.authorises == playbook::Authorises::review)
+        plan_.reviews.push_back({match.path.display(), match.playbook, match.indicator,
+                                 match.sha256, reasons_of(match)});
+    }
+  }
+
+  Result<void> plan_step(const playbook::Playbook& playbook, const playbook::Step& step) {
+    for (const std::string& id : step.indicators) {
+      if (step.action == playbook::Action::quarantine) quarantine(playbook, step, id);
+      if (step.action == playbook::Action::reset_setting) TRY(reset(playbook, step, id));
+    }
+    return {};
+  }
+
+  void quarantine(const playbook::Playbook& playbook, const playbook::Step& step,
+                  const std::string& indicator) {
+    for (const match::FileMatch& match : survey_.matches) {
+      if (match.playbook != playbook.id || match.indicator != indicator ||
+          !match.exclusion.empty() || match.authorises != playbook::Authorises::remove)
+        continue;
+      if (const auto planned = planned_files_.find(match.path); planned != planned_files_.end()) {
+        Operation& first = plan_.operations[planned->second];
+        first.why.push_back(
+            {"also", "indicator " + indicator + " of " + playbook.name + " matches too", 0, ""});
+        continue;
+      }
+      if (const auto reason = guards_.against_removal(match.path, match.facts)) {
+        plan_.exclusions.push_back({match.path.display(), playbook.id, indicator, *reason});
+        continue;
+      }
+      planned_files_.emplace(match.path, plan_.operations.size());
+      plan_.operations.push_back(removal(match, step));
+    }
+  }
+
+  Operation removal(const match::FileMatch& match, const playbook::Step& step) const {
+    Operation operation;
+    const FileStat& stat = match.facts.metadata.stat;
+    operation.action = Action::quarantine;
+    operation.address = match.path.display();
+    operation.path = match.path;
+    operation.playbook = match.playbook;
+    operation.indicator = match.indicator;
+    operation.step = step.id;
+    operation.why = reasons_of(match);
+    for (const match::DumpField& field : match.dump)
+      operation.details.emplace_back(field.name, field.value);
+    operation.precondition = {match.sha256, match.facts.metadata, match.facts.parent.id,
+                              match.facts.parent.modified, match.facts.filesystem};
+    operation.before = "present: " + size_text(stat.size) + ", sha256 " + match.sha256 + ", mode " +
+                       mode_text(stat.mode) + ", owner " + std::to_string(stat.owner) + ":" +
+                       std::to_string(stat.group) + ", modified " + format_utc(stat.modified);
+    operation.after =
+        stat.size > request_.policy.max_sealed_bytes
+            ? "absent: held in the vault; too large to be sealed, so finalize will keep it held"
+            : "absent: held in the vault and sealed";
+    operation.inverse =
+        "rename back from the hold (same inode, no key needed); after finalize: written anew from "
+        "the "
+        "sealed object with the recovery key";
+    operation.not_restorable = guards_.not_restorable(match.facts);
+    return operation;
+  }
+
+  Result<void> reset(const playbook::Playbook& playbook, const playbook::Step& step,
+                     const std::string& id) {
+    const auto indicator = std::ranges::find(playbook.indicators, id, &playbook::Indicator::id);
+    if (indicator == playbook.indicators.end() || !indicator->setting || !step.change)
+      return fail(Code::internal, "step " + step.id + " names no setting indicator",
+                  "run `remediate check`");
+    TRY_LET(SettingPlan found, settings_.plan(playbook, step, *indicator));
+    if (!found.operations.empty() || !found.exclusions.empty()) touched_.insert({playbook.id, id});
+    for (Operation& operation : found.operations) {
+      if (const auto reason = guards_.against_edit(operation.path, operation.precondition)) {
+        plan_.exclusions.push_back({operation.address, playbook.id, id, *reason});
+        continue;
+      }
+      plan_.operations.push_back(std::move(operation));
+    }
+    std::ranges::move(found.exclusions, std::back_inserter(plan_.exclusions));
+    std::ranges::move(found.issues, std::back_inserter(plan_.issues));
+    return {};
+  }
+
+  void instruct(const playbook::Playbook& playbook, const playbook::Step& step) {
+    const bool wanted =
+        step.indicators.empty() || std::ranges::any_of(step.indicators, [&](const std::string& id) {
+          return touched_.contains({playbook.id, id});
+        });
+    if (!wanted) return;
+    Operation operation;
+    operation.action = Action::instruct;
+    operation.address = step.id;
+    operation.playbook = playbook.id;
+    operation.step = step.id;
+    operation.indicator = step.indicators.empty() ? "" : step.indicators.front();
+    operation.instruction = step.text;
+    operation.before = "to be done by a person";
+    operation.after = "done and noted by that person";
+    operation.inverse = "none: the tool does nothing here";
+    plan_.operations.push_back(std::move(operation));
+  }
+
+  /// A file with further names is only removed when every one of them is in the plan.
+  void exclude_split_hard_links() {
+    if (request_.policy.allow_hard_links) return;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> names;
+    const auto key = [](const Operation& operation) {
+      const FileId& id = operation.precondition.metadata.stat.id;
+      return std::pair(id.device, id.inode);
+    };
+    for (const Operation& operation : plan_.operations)
+      if (operation.action == Action::quarantine) ++names[key(operation)];
+    std::erase_if(plan_.operations, [&](const Operation& operation) {
+      if (operation.action != Action::quarantine) return false;
+      const std::uint64_t links = operation.precondition.metadata.stat.links;
+      if (links <= names[key(operation)]) return false;
+      plan_.exclusions.push_back(
+          {operation.address, operation.playbook, operation.indicator,
+           "the file has " + std::to_string(links) + " names (hard links) and only " +
+               std::to_string(names[key(operation)]) +
+               " of them match: removing one leaves the others; look at them, then let the "
+               "policy say allow_hard_links"});
+      return true;
+    });
+  }
+
+  void number_operations() {
+    std::size_t number = 0;
+    for (Operation& operation : plan_.operations) {
+      std::string digits = std::to_string(++number);
+      operation.id = "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;
+    }
+  }
+
+  void report_limits() {
+    const Policy& policy = request_.policy;
+    std::uint64_t files = 0, settings = 0;
+    std::map<std::string, std::uint64_t> per_indicator;
+    for (const Operation& operation : plan_.operations) {
+      if (operation.action == Action::quarantine) {
+        ++files;
+        ++per_indicator[operation.indicator];
+      } else if (operation.action == Action::reset_setting) {
+        settings += operation.setting.edits.size();
+      }
+    }
+    const auto report = [&](std::string name, std::uint64_t limit, std::uint64_t found) {
+      plan_.limits.push_back({std::move(name), limit, found, found > limit});
+    };
+    report("files removed by a plan", policy.max_files, files);
+    report("settings changed by a plan", policy.max_settings, settings);
+    for (const auto& [indicator, count] : per_indicator)
+      if (count > policy.max_files_per_indicator)
+        report("files removed by indicator " + indicator, policy.max_files_per_indicator, count);
+    const std::uint64_t share =
+        std::max(survey_.files_scanned * policy.max_percent / 100, policy.small_scope_files);
+    report("files removed, as " + std::to_string(policy.max_percent) + " % of the " +
+               std::to_string(survey_.files_scanned) + " files scanned (at least " +
+               std::to_string(policy.small_scope_files) + ")",
+           share, files);
+  }
+
+  const PlanRequest& request_;
+  const Survey& survey_;
+  Guards guards_;
+  SettingPlanner settings_;
+  Plan plan_;
+  std::map<RawPath, std::size_t> planned_files_;
+  std::set<std::pair<std::string, std::string>> touched_;
+};
+
+}  // namespace
+
+Result<Plan> make_plan(const PlanRequest& request, const Survey& survey) {
+  return Planner(request, survey).run();
+}
+
+}  // namespace remediate::plan

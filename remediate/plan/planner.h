@@ -1,0 +1,62 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "remediate/match/engine.h"
+#include "remediate/plan/plan.h"
+#include "remediate/plan/policy.h"
+#include "remediate/playbook/model.h"
+
+namespace remediate::plan {
+
+/// A configuration file as the survey read it. `playbook` and `indicator` say who asked for it.
+struct SettingObservation {
+  std::string playbook;
+  std::string indicator;
+  RawPath path;
+  std::string bytes;
+  std::string sha256;
+  observe::TargetFacts facts;
+};
+
+/// A clean copy that a step's reset_to_baseline names.
+struct BaselineObservation {
+  std::string playbook;
+  std::string step;
+  RawPath path;
+  std::string bytes;
+  std::string sha256;
+};
+
+/// Everything that the planner knows: observations only.
+struct Survey {
+  HostFacts host;
+  std::vector<match::FileMatch> matches;  // sorted by path
+  std::vector<SettingObservation> settings;
+  std::vector<BaselineObservation> baselines;
+  std::vector<ScopeReport> scopes;
+  std::vector<IssueReport> issues;
+  std::uint64_t files_scanned = 0;
+  std::optional<RawPath> store;  // where the store lies when it is below the root
+  bool superuser = true;
+  std::uint32_t user = 0;
+};
+
+struct PlanRequest {
+  const std::vector<playbook::Playbook>& playbooks;
+  const Policy& policy;
+  std::string policy_sha256;
+  std::string tool;
+  std::string nonce;
+  Timestamp now;
+};
+
+/// Pure. Binds concrete targets: operations in the order of the playbooks' steps, one per file
+/// and one per configuration file and indicator, ids in that order. What a guard keeps out is an
+/// exclusion with its reason; limits are evaluated and reported. bad_input for a playbook that is
+/// revoked or past valid_until.
+[[nodiscard]] Result<Plan> make_plan(const PlanRequest& request, const Survey& survey);
+
+}  // namespace remediate::plan

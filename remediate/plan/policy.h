@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "remediate/base/error.h"
+
+namespace remediate::plan {
+
+/// The host's own rules, above every playbook. The default-constructed value is the embedded
+/// policy that holds where the host has no policy file.
+struct Policy {
+  // Approval. No approvers: apply asks for --confirm PLAN_ID instead of signatures.
+  std::uint64_t threshold = 0;
+  std::vector<std::string> approver_files;  // certificates (PEM), relative to the policy's folder
+  std::uint64_t plan_lifetime_hours = 72;
+
+  // Blast radius. A limit that fires blocks apply.
+  std::uint64_t max_files = 50;  // quarantined files a plan
+  std::uint64_t max_files_per_indicator = 50;
+  std::uint64_t max_settings = 50;       // settings changed a plan
+  std::uint64_t max_percent = 1;         // of the files scanned, once above small_scope_files
+  std::uint64_t small_scope_files = 10;  // the percentage does not count up to here
+
+  // Reach.
+  std::vector<std::string> allowed_roots;        // absolute; empty: every root
+  std::vector<std::string> protected_globs;      // below the root, besides the built-in ones
+  std::vector<std::string> allowed_filesystems;  // besides the built-in ones
+  bool allow_hard_links = false;
+
+  // Vault.
+  std::vector<std::string> recovery_files;      // certificates (PEM); empty: the store's own
+  std::uint64_t max_sealed_bytes = 256u << 20;  // larger files stay in the hold only
+};
+
+/// Strict: unknown keys, zero or impossible values are bad_input naming the pointer.
+[[nodiscard]] Result<Policy> parse_policy(std::string_view bytes, std::string_view what);
+
+/// Globs that no playbook and no policy can open for removal, compared without case.
+[[nodiscard]] const std::vector<std::string>& built_in_protected();
+/// File systems on which a removal and its undo are proven.
+[[nodiscard]] bool filesystem_supported(std::string_view type, const Policy& policy);
+
+}  // namespace remediate::plan

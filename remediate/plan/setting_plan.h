@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "remediate/plan/planner.h"
+
+namespace remediate::plan {
+
+struct SettingPlan {
+  std::vector<Operation> operations;  // without ids
+  std::vector<Exclusion> exclusions;
+  std::vector<IssueReport> issues;
+};
+
+/// Plans the changes of configuration files. Several operations may change one file: each is
+/// planned on the bytes that the one before it will leave.
+class SettingPlanner {
+ public:
+  /// The survey must outlive the planner.
+  explicit SettingPlanner(const Survey& survey) : survey_(survey) {}
+  [[nodiscard]] Result<SettingPlan> plan(const playbook::Playbook& playbook,
+                                         const playbook::Step& step,
+                                         const playbook::Indicator& indicator);
+
+ private:
+  struct Version {
+    std::string bytes;
+    std::string sha256;
+  };
+  const Survey& survey_;
+  std::map<RawPath, Version> current_;  // files that earlier operations of this plan change
+};
+
+}  // namespace remediate::plan

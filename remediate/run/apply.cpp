@@ -1,0 +1,226 @@
+#include "remediate/run/apply.h"
+
+#include <algorithm>
+#include <set>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/host/durable.h"
+#include "remediate/run/file_removal.h"
+#include "remediate/run/rollback.h"
+#include "remediate/run/setting_reset.h"
+
+namespace remediate::run {
+namespace {
+
+constexpr std::uint64_t space_margin = 64u << 20;
+constexpr std::uint64_t journal_bytes_per_operation = 16u << 10;
+
+bool works(const OperationState& operation) {
+  return operation.operation->action != plan::Action::instruct;
+}
+
+/// Once a rollback or a finalize has begun, operations that were not begun stay so.
+bool unfinished(const Run& run, const OperationState& operation) {
+  return works(operation) &&
+         ((operation.state == State::planned && run.phase == "apply") ||
+          operation.state == State::intended || operation.state == State::captured ||
+          operation.state == State::sealed);
+}
+
+/// The operations from `next` that can share their flushes.
+std::vector<OperationState*> batch_from(Run& run, std::size_t& next) {
+  std::vector<OperationState>& operations = run.operations;
+  std::vector<OperationState*> batch;
+  std::uint64_t bytes = 0;
+  while (next < operations.size() && batch.size() < batch_files && bytes < batch_bytes) {
+    OperationState& operation = operations[next];
+    if (operation.operation->action == plan::Action::reset_setting && unfinished(run, operation))
+      break;
+    ++next;
+    if (!unfinished(run, operation)) continue;
+    batch.push_back(&operation);
+    bytes += operation.operation->precondition.metadata.stat.size;
+  }
+  return batch;
+}
+
+/// Works through every operation that is not finished; true when it was stopped.
+Result<bool> work(Session& session) {
+  std::vector<OperationState>& operations = session.run.operations;
+  std::size_t next = 0;
+  while (next < operations.size()) {
+    if (session.control.stop) return true;
+    session.control.progress.step("apply", next, operations.size(),
+                                  operations[next].operation->address);
+    std::vector<OperationState*> batch = batch_from(session.run, next);
+    if (!batch.empty()) {
+      TRY(remove_files(session, batch));
+    } else if (next < operations.size()) {
+      TRY(reset_setting(session, operations[next]));
+      ++next;
+    }
+  }
+  session.control.progress.step("apply", operations.size(), operations.size(), "");
+  return false;
+}
+
+Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bool same_boot) {
+  std::vector<std::string> failed;
+  std::set<RawPath> seen;
+  for (const plan::Operation& operation : plan.operations) {
+    if (operation.action == plan::Action::instruct || !seen.insert(operation.path).second) continue;
+    auto drift = drift_of(root, operation, same_boot);
+    if (!drift) {
+      if (drift.error().code == Code::permission) continue;  // its own outcome
+      failed.push_back(operation.id + " " + operation.address + ": " + reason_of(drift.error()));
+    } else if (!drift->vanished) {
+      for (const std::string& reason : drift->reasons)
+        failed.push_back(operation.id + " " + operation.address + ": " + reason);
+    }
+  }
+  if (failed.empty()) return {};
+  Error error{Code::stale_plan,
+              "plan " + plan.plan_id + " is stale: " + std::to_string(failed.size()) +
+                  " precondition(s) no longer hold; nothing was done",
+              "make a new plan and have it approved"};
+  error.causes = std::move(failed);
+  return std::unexpected(std::move(error));
+}
+
+/// Enough room to seal everything with a margin that the server keeps; else the hold has to do.
+Result<bool> enough_space(const Store& store, const plan::Plan& plan) {
+  std::uint64_t wanted = space_margin;
+  std::uint64_t files = 64;
+  for (const plan::Operation& operation : plan.operations) {
+    if (operation.action == plan::Action::instruct) continue;
+    const std::uint64_t size = operation.precondition.metadata.stat.size;
+    wanted += size + size / 10;
+    ++files;
+  }
+  TRY_LET(const host::Space space, store.root().space());
+  return space.free_bytes >= wanted && space.free_files >= files;
+}
+
+Result<void> start_run(const Store& store, const plan::ApprovedPlan& approved,
+                       const std::string& name) {
+  if (auto made = store.runs().make_directory(name, 0700); !made) {
+    if (made.error().code == Code::already_exists)
+      return fail(
+          Code::stale_plan,
+          "plan " + approved.plan().plan_id + " was applied before, by run " + name,
+          "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
+    return made;
+  }
+  TRY_LET(const RawPath path, RawPath::parse(name));
+  TRY_LET(const auto directory, store.runs().open_directory(path, host::Mounts::stay));
+  if (!approved.signature().empty())
+    TRY(host::write_durable(*directory, "plan.json.p7s", approved.signature()));
+  TRY(host::write_durable(*directory, "plan.json", approved.bytes()));
+  return store.runs().sync();
+}
+
+void take_options(Session& session, const ApplyOptions& options) {
+  session.recipients = options.recipients;
+  session.max_sealed_bytes = options.max_sealed_bytes;
+  session.tool = options.tool;
+}
+
+Result<RunReport> work_and_close(Session& session) {
+  TRY_LET(const bool stopped, work(session));
+  for (OperationState& operation : session.run.operations)
+    operation.selected = operation.state == State::restored;
+  TRY_LET(RunReport report, close_phase(session, session.run.phase, stopped));
+  if (session.hold_only)
+    report.notices.emplace_back("the store has too little space to seal: originals are held only");
+  if (stopped)
+    report.notices.push_back("stopped; `remediate resume " + session.run.name +
+                             "` continues, `remediate rollback " + session.run.name +
+                             "` takes it back");
+  return report;
+}
+
+}  // namespace
+
+std::string run_name(const plan::Plan& plan) { return "run-" + plan.plan_id.substr(0, 12); }
+
+Result<Drift> drift_of(const host::Directory& root, const plan::Operation& operation,
+                       bool same_boot) {
+  Drift drift;
+  auto parent = root.open_directory(operation.path.parent(), host::Mounts::cross);
+  if (!parent && parent.error().code == Code::not_found) {
+    drift.vanished = true;
+    return drift;
+  }
+  if (!parent) return std::unexpected(std::move(parent).error());
+  TRY_LET(const FileStat folder, (*parent)->stat());
+  if (!same_file(folder.id, operation.precondition.parent, same_boot))
+    drift.reasons.emplace_back("its folder is another one");
+  auto file = (*parent)->open_file(operation.path.name(), host::Access::read);
+  if (!file && file.error().code == Code::not_found) {
+    drift.vanished = true;
+    drift.reasons.emplace_back("it is gone");
+    return drift;
+  }
+  if (!file) return std::unexpected(std::move(file).error());
+  TRY_LET(const Metadata now, (*file)->metadata());
+  const Metadata& then = operation.precondition.metadata;
+  if (!same_file(now.stat.id, then.stat.id, same_boot))
+    drift.reasons.emplace_back("another file has its name");
+  std::ranges::move(metadata_differences(then, now), std::back_inserter(drift.reasons));
+  TRY_LET(const std::string digest, file_sha256(**file));
+  if (digest != operation.precondition.sha256)
+    drift.reasons.push_back("its sha256 is now " + digest + ", approved was " +
+                            operation.precondition.sha256);
+  return drift;
+}
+
+Result<RunReport> apply(host::Host& host, const Store& store, const host::Directory& root,
+                        const plan::ApprovedPlan& approved, const ApplyOptions& options,
+                        Control control) {
+  const plan::Plan& plan = approved.plan();
+  const std::string name = run_name(plan);
+  const std::string boot = host.identity().boot_id;
+  TRY_LET(const std::vector<std::string> runs, store.run_names());
+  if (std::ranges::find(runs, name) == runs.end())
+    TRY(check_drift(root, plan, plan.host.boot == boot));
+  TRY(start_run(store, approved, name));
+  TRY_LET(auto journal, journal::Journal::create(
+                            store.journals(), journal_name(name),
+                            (plan.operations.size() + 4) * journal_bytes_per_operation, host));
+  journal.append(journal::type::run_started, "",
+                 Json{{"plan_id", plan.plan_id},
+                      {"plan_sha256", crypto::sha256_hex(approved.bytes())},
+                      {"boot", boot},
+                      {"approvers", approved.approvers()}});
+  TRY(journal.flush());
+  TRY_LET(Run run, load_run(store, name));
+  Session session(host, store, root, run, journal, control);
+  take_options(session, options);
+  TRY_LET(const bool enough, enough_space(store, plan));
+  session.hold_only = !enough;
+  return work_and_close(session);
+}
+
+Result<RunReport> resume(host::Host& host, const Store& store, const host::Directory& root,
+                         const std::string& name, const ApplyOptions& options, Control control) {
+  auto loaded = load_run(store, name);
+  if (!loaded) return std::unexpected(std::move(loaded).error());
+  Run run = std::move(*loaded);
+  if (undo_pending(run)) return resume_undo(host, store, root, run, options, control);
+  if (run.phase.empty()) {
+    RunReport report{run.name, run.plan.plan.plan_id, "apply", "nothing_to_do", false, "", {}, {}};
+    report.notices.emplace_back(
+        "the run was interrupted before its first record: nothing was done; make a new plan");
+    return report;
+  }
+  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  Session session(host, store, root, run, journal, control);
+  take_options(session, options);
+  TRY_LET(const bool enough, enough_space(store, run.plan.plan));
+  session.hold_only = !enough;
+  return work_and_close(session);
+}
+
+}  // namespace remediate::run

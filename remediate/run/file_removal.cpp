@@ -1,0 +1,314 @@
+#include "remediate/run/file_removal.h"
+
+#include <algorithm>
+#include <set>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+
+namespace remediate::run {
+namespace {
+
+using quarantine::NotCaptured;
+
+/// One file on its way; the handles live as long as the batch.
+struct Item {
+  OperationState* operation = nullptr;
+  std::unique_ptr<host::Directory> parent;
+  std::unique_ptr<host::File> file;  // the original, opened before it is captured
+  const quarantine::Vault::HoldDirectory* hold = nullptr;
+  quarantine::PendingObject pending;
+
+  [[nodiscard]] const RawPath& path() const { return operation->operation->path; }
+  [[nodiscard]] std::string_view name() const { return path().name(); }
+};
+
+std::uint32_t protection(const Metadata& metadata) {
+  return metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
+}
+
+class Batch {
+ public:
+  explicit Batch(Session& session) : session_(session) {}
+
+  Result<void> run(std::span<OperationState*> operations) {
+    for (OperationState* operation : operations) TRY(prepare(*operation));
+    TRY(session_.flush());
+    for (Item& item : items_)
+      if (item.operation->state == State::intended) TRY(capture(item));
+    TRY(make_captures_durable());
+    TRY(seal());
+    return conclude();
+  }
+
+ private:
+  Result<void> prepare(OperationState& operation) {
+    Item item;
+    item.operation = &operation;
+    const plan::Precondition& wanted = operation.operation->precondition;
+    auto parent = session_.parent(item.path(), wanted.parent);
+    if (!parent) return give_up(operation, parent.error());
+    item.parent = std::move(*parent);
+    auto hold = session_.hold(*item.parent);
+    if (!hold) return give_up(operation, hold.error());
+    item.hold = *hold;
+    if (operation.state == State::intended) return adopt(std::move(item));
+    if (operation.state == State::planned) return begin(std::move(item));
+    return reopen_held(std::move(item));
+  }
+
+  /// After a crash between intent and captured: the file is in the hold, or still at its place.
+  Result<void> adopt(Item item) {
+    auto held = item.hold->directory->stat_entry(item.operation->entry.hold_name);
+    if (!held && held.error().code == Code::not_found) return begin(std::move(item));
+    if (!held) return give_up(*item.operation, held.error());
+    if (!same_file(held->id, item.operation->entry.metadata.stat.id, false))
+      return return_stranger(item);
+    auto file =
+        item.hold->directory->open_file(item.operation->entry.hold_name, host::Access::read);
+    if (!file) return give_up(*item.operation, file.error(), true);
+    item.file = std::move(*file);
+    TRY(record_captured(item));
+    items_.push_back(std::move(item));
+    return {};
+  }
+
+  Result<void> reopen_held(Item item) {
+    auto file =
+        item.hold->directory->open_file(item.operation->entry.hold_name, host::Access::read);
+    if (!file) {
+      item.operation->outcome = "held";
+      item.operation->reason = reason_of(file.error());
+      return {};
+    }
+    item.file = std::move(*file);
+    items_.push_back(std::move(item));
+    return {};
+  }
+
+  Result<void> begin(Item item) {
+    const plan::Operation& operation = *item.operation->operation;
+    auto file = item.parent->open_file(item.name(), host::Access::read);
+    if (!file) return give_up(*item.operation, file.error());
+    item.file = std::move(*file);
+    // After a crash its flags may already be cleared.
+    if (const std::uint32_t flags = protection(item.operation->entry.metadata);
+        item.operation->state == State::intended && flags != 0)
+      if (auto set = item.file->set_protection_flags(flags); !set)
+        return give_up(*item.operation, set.error());
+    auto metadata = item.file->metadata();
+    if (!metadata) return give_up(*item.operation, metadata.error());
+    const Metadata& approved = operation.precondition.metadata;
+    std::vector<std::string> reasons = metadata_differences(approved, *metadata);
+    if (!same_file(approved.stat.id, metadata->stat.id, session_.same_boot()))
+      reasons.insert(reasons.begin(), "another file has its name");
+    if (!reasons.empty()) {
+      Error error{Code::changed, "the file is no longer what was approved", "make a new plan"};
+      error.causes = std::move(reasons);
+      return give_up(*item.operation, error);
+    }
+    auto parent = item.parent->stat();
+    if (!parent) return give_up(*item.operation, parent.error());
+
+    quarantine::Entry& entry = item.operation->entry;
+    entry = {};
+    entry.id = operation.id;
+    entry.action = plan::action_name(operation.action);
+    entry.playbook = operation.playbook;
+    entry.indicator = operation.indicator;
+    entry.path = operation.path;
+    entry.sha256 = operation.precondition.sha256;
+    entry.metadata = std::move(*metadata);
+    entry.parent = parent->id;
+    entry.parent_before = parent->modified;
+    entry.parent_after = parent->modified;
+    entry.hold = item.hold->place;
+    entry.hold_name = operation.id;
+    entry.details = operation.details;
+    TRY(session_.record(*item.operation, journal::type::intent,
+                        Json{{"entry", quarantine::to_json(entry)}}));
+    items_.push_back(std::move(item));
+    return {};
+  }
+
+  Result<void> capture(Item& item) {
+    const quarantine::Entry& entry = item.operation->entry;
+    const std::uint32_t flags = protection(entry.metadata);
+    if (flags != 0)
+      if (auto cleared = item.file->set_protection_flags(0); !cleared)
+        return give_up(*item.operation, std::move(cleared).error().wrapped(
+                                            "cannot clear its immutable or append-only flag"));
+    // Several files of one folder: each records the folder's time just before and after itself.
+    auto before = item.parent->stat();
+    auto captured = session_.store.vault().capture(
+        *item.parent, item.name(), entry.metadata.stat.id, *item.hold->directory, entry.hold_name);
+    if (!captured) {
+      const bool held = captured.error().kind == NotCaptured::Kind::other_file_held;
+      Error error = std::move(captured.error().error);
+      if (flags != 0)
+        if (auto set = item.file->set_protection_flags(flags); !set)
+          error.causes.push_back("its flags could not be set again: " + reason_of(set.error()));
+      return give_up(*item.operation, error, held);
+    }
+    if (before) item.operation->entry.parent_before = before->modified;
+    return record_captured(item);
+  }
+
+  Result<void> record_captured(Item& item) {
+    quarantine::Entry& entry = item.operation->entry;
+    if (auto writers = item.file->has_other_writers()) entry.open_for_writing = *writers;
+    if (auto after = item.parent->stat()) entry.parent_after = after->modified;
+    return session_.record(*item.operation, journal::type::captured,
+                           Json{{"parent_before", to_json(entry.parent_before)},
+                                {"parent_after", to_json(entry.parent_after)},
+                                {"open_for_writing", entry.open_for_writing}});
+  }
+
+  /// The names in parents and hold first, then the records that tell of them. The hold is on the
+  /// targets' file system, so one flush of it covers both.
+  Result<void> make_captures_durable() {
+    std::set<const host::Directory*> flushed;
+    for (const Item& item : items_)
+      if (item.operation->state == State::captured &&
+          flushed.insert(item.hold->directory.get()).second)
+        TRY(item.hold->directory->sync_filesystem());
+    return session_.flush();
+  }
+
+  Result<void> seal() {
+    std::vector<quarantine::PendingObject> objects;
+    std::vector<Item*> owners;
+    for (Item& item : items_) {
+      if (item.operation->state != State::captured) continue;
+      OperationState& operation = *item.operation;
+      if (operation.entry.metadata.stat.size > session_.max_sealed_bytes || session_.hold_only) {
+        TRY(check_unsealed(item));
+        continue;
+      }
+      auto pending = session_.store.vault().seal(*item.file, session_.recipients);
+      if (!pending) {
+        keep_held(operation, pending.error());
+      } else if (pending->sealed.plain_sha256 != operation.entry.sha256) {
+        TRY(put_back(item, "its content changed after the plan was made: sha256 is now " +
+                               pending->sealed.plain_sha256));
+      } else {
+        objects.push_back(std::move(*pending));
+        owners.push_back(&item);
+      }
+    }
+    if (auto kept = session_.store.vault().keep(objects); !kept) {
+      for (Item* item : owners) keep_held(*item->operation, kept.error());
+      return {};
+    }
+    for (std::size_t index = 0; index < owners.size(); ++index) {
+      const crypto::Sealed& sealed = objects[index].sealed;
+      TRY(session_.record(
+          *owners[index]->operation, journal::type::sealed,
+          Json{{"object", sealed.sealed_sha256}, {"object_size", sealed.sealed_size}}));
+    }
+    return session_.flush();
+  }
+
+  /// Without a sealed copy the digest is still checked, so that nothing else was taken.
+  Result<void> check_unsealed(Item& item) {
+    OperationState& operation = *item.operation;
+    auto digest = file_sha256(*item.file);
+    if (digest && *digest != operation.entry.sha256)
+      return put_back(item,
+                      "its content changed after the plan was made: sha256 is now " + *digest);
+    if (!digest) {
+      keep_held(operation, digest.error());
+    } else if (session_.hold_only) {
+      operation.outcome = "held";
+      operation.reason =
+          "captured, not sealed: too little space in the store; free some, then `remediate "
+          "resume " +
+          session_.run.name + "`";
+    }
+    return {};
+  }
+
+  Result<void> conclude() {
+    for (Item& item : items_) {
+      OperationState& operation = *item.operation;
+      const bool held_only = operation.state == State::captured && operation.outcome != "held";
+      if (operation.state != State::sealed && !held_only) continue;
+      std::string outcome = "quarantined";
+      std::string reason = held_only ? "held only: larger than the limit for sealing" : "";
+      if (operation.entry.open_for_writing)
+        reason += std::string(reason.empty() ? "" : "; ") +
+                  "a process has it open for writing: find and stop it";
+      auto again = item.parent->stat_entry(item.name());
+      if (again) {
+        outcome = "respawned";
+        reason =
+            "the original is held and sealed, but something put a new file at its place: find what "
+            "does, then plan again";
+      } else if (again.error().code != Code::not_found) {
+        outcome = "unknown";
+        reason = "captured, but its absence could not be checked: " + reason_of(again.error());
+      }
+      TRY(session_.record(operation, journal::type::done,
+                          Json{{"outcome", outcome}, {"reason", reason}}));
+    }
+    return session_.flush();
+  }
+
+  static void keep_held(OperationState& operation, const Error& error) {
+    operation.outcome = "held";
+    operation.reason = "captured, not sealed: " + reason_of(error);
+  }
+
+  Result<void> put_back(Item& item, std::string why) {
+    const quarantine::Entry& entry = item.operation->entry;
+    auto back = item.hold->directory->rename(entry.hold_name, *item.parent, item.name());
+    if (!back)
+      return session_.not_done(*item.operation, "held",
+                               why + "; it could not be put back: " + reason_of(back.error()),
+                               true);
+    if (const std::uint32_t flags = protection(entry.metadata); flags != 0)
+      if (auto set = item.file->set_protection_flags(flags); !set)
+        why += "; its flags could not be set again: " + reason_of(set.error());
+    TRY(item.parent->sync());
+    TRY(item.hold->directory->sync());
+    return session_.not_done(*item.operation, "changed", why + "; it was put back");
+  }
+
+  /// The hold has a file that was never approved: the crash came before it could be put back.
+  Result<void> return_stranger(Item& item) {
+    auto back =
+        item.hold->directory->rename(item.operation->entry.hold_name, *item.parent, item.name());
+    if (!back)
+      return session_.not_done(
+          *item.operation, "held",
+          "another file was captured and could not be put back: " + reason_of(back.error()), true);
+    TRY(item.parent->sync());
+    TRY(item.hold->directory->sync());
+    return session_.not_done(*item.operation, "changed",
+                             "another file had its name; it was put back");
+  }
+
+  Result<void> give_up(OperationState& operation, const Error& error, bool held = false) {
+    if (operation.state == State::captured || operation.state == State::sealed) {
+      keep_held(operation, error);
+      return {};
+    }
+    const char* outcome = held                            ? "held"
+                          : error.code == Code::not_found ? "vanished"
+                          : error.code == Code::changed   ? "changed"
+                          : error.code == Code::refused   ? "refused"
+                                                          : "failed";
+    return session_.not_done(operation, outcome, reason_of(error), held);
+  }
+
+  Session& session_;
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+Result<void> remove_files(Session& session, std::span<OperationState*> batch) {
+  return Batch(session).run(batch);
+}
+
+}  // namespace remediate::run

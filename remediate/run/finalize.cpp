@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "remediate/base/try.h"
+#include "remediate/run/rollback.h"
+#include "remediate/run/verify.h"
+
+namespace remediate::run {
+namespace {
+
+/// The sealed copy is proven good before the original goes: by its digest and, where the key is
+/// at hand, by opening it.
+Result<void> prove_object(const Session& session, const quarantine::Entry& entry,
+                          const std::optional<Recovery>& recovery) {
+  TRY(session.store.vault().check_object(entry.object));
+  if (!recovery) return {};
+  TRY_LET(const auto scratch, session.store.vault().objects().create_unnamed(0600));
+  return session.store.vault().unseal(entry.object, entry.sha256, *scratch, recovery->certificate,
+                                      recovery->key);
+}
+
+Result<void> remove_held(Session& session, OperationState& operation) {
+  const quarantine::Entry& entry = operation.entry;
+  auto parent = session.root.open_directory(entry.path.parent(), host::Mounts::cross);
+  // The hold in the store can be found without the target's folder.
+  const host::Directory& near = parent ? **parent : session.store.root();
+  auto hold = session.hold_of(entry, near);
+  if (!hold && hold.error().code == Code::not_found && operation.state == State::finalizing)
+    return {};
+  if (!hold) return std::unexpected(std::move(hold).error());
+  auto stat = (*hold)->stat_entry(entry.hold_name);
+  if (!stat && stat.error().code == Code::not_found) return {};
+  if (!stat) return std::unexpected(std::move(stat).error());
+  if (!same_file(stat->id, entry.metadata.stat.id, false))
+    return fail(Code::changed, "the hold has another file under the name " + entry.hold_name,
+                "look who put it there; it was left alone");
+  TRY((*hold)->remove_file(entry.hold_name));
+  return (*hold)->sync();
+}
+
+}  // namespace
+
+Result<RunReport> finalize(host::Host& host, const Store& store, const host::Directory& root,
+                           const std::string& name, const ApplyOptions& options, Control control) {
+  TRY_LET(Run run, load_run(store, name));
+  TRY(require_evidence(store, run));
+  std::optional<Recovery> recovery;
+  if (auto key = store.recovery_key()) recovery = Recovery{store.recovery(), std::move(*key)};
+  const bool own_key_can_open =
+      recovery &&
+      std::ranges::any_of(options.recipients, [&](const crypto::Certificate& recipient) {
+        return recipient.fingerprint() == recovery->certificate.fingerprint();
+      });
+  if (!own_key_can_open) recovery.reset();
+
+  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  Session session(host, store, root, run, journal, control);
+  session.tool = options.tool;
+
+  std::vector<OperationState*> ready;
+  for (OperationState& operation : run.operations) {
+    if (operation.state != State::done && operation.state != State::finalizing) continue;
+    if (operation.entry.object.empty()) {
+      operation.outcome = "kept";
+      operation.reason = "it has no sealed copy, so the held original stays";
+    } else if (auto proven = prove_object(session, operation.entry, recovery); !proven) {
+      operation.outcome = "kept";
+      operation.reason = "its sealed copy does not verify, so the held original stays: " +
+                         reason_of(proven.error());
+    } else {
+      TRY(session.record(operation, journal::type::finalize_intent));
+      ready.push_back(&operation);
+    }
+  }
+  TRY(session.flush());
+  bool stopped = false;
+  for (std::size_t index = 0; index < ready.size(); ++index) {
+    if (control.stop) {
+      stopped = true;
+      break;
+    }
+    control.progress.step("finalize", index, ready.size(), ready[index]->operation->address);
+    if (auto removed = remove_held(session, *ready[index]); !removed) {
+      ready[index]->outcome = "kept";
+      ready[index]->reason = reason_of(removed.error());
+      continue;
+    }
+    TRY(session.record(*ready[index], journal::type::finalized,
+                       Json{{"outcome", "finalized"}, {"reason", ""}}));
+  }
+  control.progress.step("finalize", ready.size(), ready.size(), "");
+  return close_phase(session, "finalize", stopped);
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,275 @@
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/host/durable.h"
+#include "remediate/run/restore.h"
+
+namespace remediate::run {
+namespace {
+
+std::uint32_t protection(const Metadata& metadata) {
+  return metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+class FileRestore {
+ public:
+  FileRestore(Session& session, const RollbackOptions& options, OperationState& operation)
+      : session_(session), options_(options), operation_(operation), entry_(operation.entry) {}
+
+  /// Puts the file in place; nothing is durable yet. Sets `result` when that is already the end.
+  Result<void> place() {
+    if (entry_.metadata.privileged() && options_.privileges == host::Privileges::strip) {
+      end({false, "refused",
+           "it carries setuid, setgid or capabilities: --with-privileges puts them back"});
+      return {};
+    }
+    auto parent = session_.parent(entry_.path, entry_.parent);
+    if (!parent) return no_place(parent.error());
+    parent_ = std::move(*parent);
+    TRY_LET(parent_stat_, parent_->stat());
+    auto hold = session_.hold_of(entry_, *parent_);
+    if (hold) hold_ = std::move(*hold);
+    if (!hold && hold.error().code != Code::not_found) {
+      end({false, "failed", reason_of(hold.error())});
+      return {};
+    }
+    if (hold_) {
+      auto held = hold_->open_file(entry_.hold_name, host::Access::read);
+      if (held) return place_held(**held);
+      if (held.error().code != Code::not_found) {
+        end({false, "failed", reason_of(held.error())});
+        return {};
+      }
+    }
+    if (is_in_place()) {
+      placed_ = true;
+      return {};
+    }
+    return place_sealed();
+  }
+
+  [[nodiscard]] bool placed() const { return placed_; }
+  [[nodiscard]] const host::Directory* hold() const { return hold_.get(); }
+  [[nodiscard]] const host::Directory* parent() const { return parent_.get(); }
+
+  /// After the flush: is it really there, and is it what it was?
+  Restored check() {
+    if (!placed_) return result_;
+    auto file = parent_->open_file(entry_.path.name(), host::Access::read);
+    if (!file)
+      return {false, "failed", "it was put back and is not there: " + reason_of(file.error())};
+    std::string reason;
+    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
+      if (auto set = (*file)->set_protection_flags(flags); !set)
+        reason = "its flags could not be set: " + reason_of(set.error());
+    if (stranger_)
+      return {true, "restored",
+              "another file than the approved one was held; it is at its place again"};
+    auto metadata = (*file)->metadata();
+    if (!metadata) return {false, "failed", reason_of(metadata.error())};
+    std::vector<std::string> differences = metadata_differences(entry_.metadata, *metadata);
+    auto digest = file_sha256(**file);
+    if (!digest) return {false, "failed", reason_of(digest.error())};
+    if (*digest != entry_.sha256)
+      return {false, "failed", "what is at its place has sha256 " + *digest};
+    if (!differences.empty()) return {true, "restored_degraded", joined(differences)};
+    return {reason.empty(), reason.empty() ? "restored" : "restored_degraded", reason};
+  }
+
+ private:
+  void end(Restored result) { result_ = std::move(result); }
+
+  Result<void> no_place(const Error& error) {
+    end(to_outbox(session_, options_, operation_, nullptr, reason_of(error)));
+    return {};
+  }
+
+  /// A crash came after the file was put back and before that was recorded, or it never left.
+  bool is_in_place() {
+    auto file = parent_->open_file(entry_.path.name(), host::Access::read);
+    if (!file) return false;
+    auto stat = (*file)->stat();
+    if (!stat) return false;
+    if (same_file(stat->id, entry_.metadata.stat.id, false)) return true;
+    const bool from_object = operation_.before_restore == State::finalized ||
+                             operation_.before_restore == State::finalizing;
+    auto digest = file_sha256(**file);
+    auto metadata = (*file)->metadata();
+    return from_object && digest && *digest == entry_.sha256 && metadata &&
+           metadata_differences(entry_.metadata, *metadata).empty();
+  }
+
+  Result<void> place_held(const host::File& held) {
+    auto stat = held.stat();
+    if (!stat) {
+      end({false, "failed", reason_of(stat.error())});
+      return {};
+    }
+    stranger_ = operation_.before_restore == State::not_done &&
+                !same_file(stat->id, entry_.metadata.stat.id, false);
+    if (!stranger_) {
+      auto digest = file_sha256(held);
+      if (!digest || *digest != entry_.sha256 ||
+          !same_file(stat->id, entry_.metadata.stat.id, false)) {
+        const std::string why =
+            digest ? "the held file is not what was captured (sha256 " + *digest + ")"
+                   : reason_of(digest.error());
+        if (options_.recovery && !entry_.object.empty()) return place_sealed();
+        end({false, "tampered", why + "; --recovery-key restores the sealed copy"});
+        return {};
+      }
+    }
+    if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
+      const bool taken = moved.error().code == Code::already_exists;
+      end(to_outbox(session_, options_, operation_, &held,
+                    taken ? "its name is taken by another file" : reason_of(moved.error())));
+      return {};
+    }
+    restore_parent_time(*parent_, entry_, parent_stat_);
+    placed_ = true;
+    return {};
+  }
+
+  Result<void> place_sealed() {
+    if (entry_.object.empty() || !options_.recovery) {
+      end({false, "failed",
+           entry_.object.empty() ? "it is neither in the hold nor sealed"
+                                 : "only its sealed copy is left: give --recovery-key"});
+      return {};
+    }
+    TRY_LET(const quarantine::Vault::HoldDirectory* workplace, session_.hold(*parent_));
+    const std::string name = entry_.hold_name + ".restore";
+    if (auto removed = workplace->directory->remove_file(name);
+        !removed && removed.error().code != Code::not_found)
+      return std::unexpected(std::move(removed).error());
+    auto built = build(*workplace->directory, name);
+    if (!built) {
+      TRY(discard(*workplace->directory, name));
+      end({false, "failed", reason_of(built.error())});
+      return {};
+    }
+    if (auto moved = workplace->directory->rename(name, *parent_, entry_.path.name()); !moved) {
+      TRY(discard(*workplace->directory, name));
+      const bool taken = moved.error().code == Code::already_exists;
+      end(to_outbox(session_, options_, operation_, nullptr,
+                    taken ? "its name is taken by another file" : reason_of(moved.error())));
+      return {};
+    }
+    if (!hold_) {
+      TRY_LET(hold_, workplace->directory->open_directory(RawPath(), host::Mounts::stay));
+    }
+    restore_parent_time(*parent_, entry_, parent_stat_);
+    placed_ = true;
+    return {};
+  }
+
+  static Result<void> discard(const host::Directory& directory, const std::string& name) {
+    auto removed = directory.remove_file(name);
+    if (!removed && removed.error().code != Code::not_found) return removed;
+    return {};
+  }
+
+  /// Private until it is whole: bytes, digest, then owner, mode, attributes and times.
+  Result<void> build(const host::Directory& directory, const std::string& name) {
+    TRY_LET(const auto file, directory.create_file(name, 0600));
+    TRY(session_.store.vault().unseal(entry_.object, entry_.sha256, *file,
+                                      options_.recovery->certificate, options_.recovery->key));
+    TRY(file->restore_metadata(entry_.metadata,
+                               options_.privileges));  // what failed shows in check()
+    return file->sync();
+  }
+
+  Session& session_;
+  const RollbackOptions& options_;
+  OperationState& operation_;
+  const quarantine::Entry& entry_;
+  std::unique_ptr<host::Directory> parent_, hold_;
+  FileStat parent_stat_;
+  Restored result_;
+  bool placed_ = false;
+  bool stranger_ = false;
+};
+
+}  // namespace
+
+Result<void> restore_files(Session& session, const RollbackOptions& options,
+                           std::span<OperationState*> batch) {
+  std::vector<std::unique_ptr<FileRestore>> restores;
+  for (OperationState* operation : batch) {
+    restores.push_back(std::make_unique<FileRestore>(session, options, *operation));
+    TRY(restores.back()->place());
+  }
+  for (const auto& restore : restores)
+    if (restore->placed()) {
+      TRY(restore->parent()->sync_filesystem());
+      break;
+    }
+  for (const auto& restore : restores) {
+    if (!restore->placed()) continue;
+    TRY(restore->parent()->sync());
+    if (restore->hold() != nullptr) TRY(restore->hold()->sync());
+  }
+  for (std::size_t index = 0; index < batch.size(); ++index)
+    TRY(record_restored(session, *batch[index], restores[index]->check()));
+  return session.flush();
+}
+
+Restored to_outbox(Session& session, const RollbackOptions& options,
+                   const OperationState& operation, const host::File* held,
+                   const std::string& why) {
+  if (options.outbox.empty())
+    return {false, "conflict", why + "; nothing was overwritten (--outbox DIR puts a copy there)"};
+  const auto copy = [&]() -> Result<std::string> {
+    TRY_LET(const auto outbox, session.host.make_root(options.outbox));
+    const std::string name = session.run.name + "-" + operation.entry.id;
+    TRY_LET(const auto file, outbox->create_file(name, 0600));
+    if (held != nullptr) {
+      host::FileSource source(*held);
+      host::FileSink sink(*file);
+      std::vector<char> buffer(1u << 20);
+      for (;;) {
+        TRY_LET(const std::size_t count, source.read(buffer));
+        if (count == 0) break;
+        TRY(sink.write(std::string_view(buffer.data(), count)));
+      }
+    } else if (options.recovery && !operation.entry.object.empty()) {
+      TRY(session.store.vault().unseal(operation.entry.object, operation.entry.sha256, *file,
+                                       options.recovery->certificate, options.recovery->key));
+    } else {
+      TRY(outbox->remove_file(name));
+      return fail(Code::not_found,
+                  "it is not in the hold, and its sealed copy needs --recovery-key");
+    }
+    TRY_LET(const std::string digest, file_sha256(*file));
+    if (digest != operation.entry.sha256)
+      return fail(Code::changed, "the copy in the outbox has another digest");
+    TRY(file->restore_metadata(operation.entry.metadata, host::Privileges::strip));
+    TRY(file->sync());
+    TRY(outbox->sync());
+    return options.outbox + "/" + name;
+  };
+  auto copied = copy();
+  if (!copied)
+    return {false, "conflict", why + "; no copy in the outbox: " + reason_of(copied.error())};
+  return {false, "in_outbox", why + "; a copy is in " + display(*copied)};
+}
+
+void restore_parent_time(const host::Directory& parent, const quarantine::Entry& entry,
+                         const FileStat& before) {
+  if (before.modified == entry.parent_after)
+    (void)parent.set_times(before.accessed, entry.parent_before);
+}
+
+Result<void> record_restored(Session& session, OperationState& operation,
+                             const Restored& restored) {
+  return session.record(operation,
+                        restored.ok ? journal::type::restored : journal::type::not_restored,
+                        Json{{"outcome", restored.outcome}, {"reason", restored.reason}});
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,166 @@
+#include "remediate/run/rollback.h"
+
+#include <algorithm>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/run/file_removal.h"
+#include "remediate/run/restore.h"
+#include "remediate/run/verify.h"
+
+namespace remediate::run {
+namespace {
+
+bool can_be_restored(const OperationState& operation) {
+  switch (operation.state) {
+    case State::intended:
+    case State::captured:
+    case State::sealed:
+    case State::done:
+    case State::restoring:
+    case State::finalizing:
+    case State::finalized:
+      return true;
+    case State::not_done:
+      return operation.held;
+    case State::planned:
+    case State::restored:
+      return false;
+  }
+  return false;
+}
+
+Result<std::vector<OperationState*>> select(Run& run, const std::vector<std::string>& only) {
+  for (const std::string& word : only) {
+    const bool fits = std::ranges::any_of(run.operations, [&](const OperationState& operation) {
+      return operation.operation->id == word || operation.operation->indicator == word;
+    });
+    if (!fits)
+      return fail(Code::not_found,
+                  "run " + run.name + " has no operation and no indicator " + display(word),
+                  "`remediate show " + run.name + "` lists them");
+  }
+  std::vector<OperationState*> selected;
+  for (OperationState& operation : run.operations) {
+    const plan::Operation& plan = *operation.operation;
+    if (plan.action == plan::Action::instruct) continue;
+    if (!only.empty() && std::ranges::find(only, plan.id) == only.end() &&
+        std::ranges::find(only, plan.indicator) == only.end())
+      continue;
+    if (can_be_restored(operation)) selected.push_back(&operation);
+  }
+  std::ranges::reverse(selected);
+  return selected;
+}
+
+RunReport preview(const Run& run, const std::vector<OperationState*>& selected) {
+  RunReport report{run.name,   run.plan.plan.plan_id,
+                   "rollback", selected.empty() ? "nothing_to_do" : "planned",
+                   false,      "",
+                   {},         {}};
+  for (const OperationState* operation : selected) {
+    const bool from_object = operation->state == State::finalized;
+    report.operations.push_back(
+        {operation->operation->id, std::string(plan::action_name(operation->operation->action)),
+         operation->operation->address, "would_restore",
+         from_object ? "from the sealed object: needs --recovery-key" : "from the hold"});
+  }
+  report.notices.emplace_back("dry run: nothing was changed");
+  return report;
+}
+
+/// Every selected operation is recorded as wanted before the first is touched, so that a crash
+/// does not forget the rest.
+Result<void> announce(Session& session, const std::vector<OperationState*>& selected) {
+  for (OperationState* operation : selected) {
+    operation->selected = true;
+    TRY(session.record(*operation, journal::type::restore_intent));
+  }
+  return session.flush();
+}
+
+Result<bool> restore_all(Session& session, const RollbackOptions& options,
+                         const std::vector<OperationState*>& selected) {
+  std::size_t next = 0;
+  while (next < selected.size()) {
+    if (session.control.stop) return true;
+    session.control.progress.step("rollback", next, selected.size(),
+                                  selected[next]->operation->address);
+    if (selected[next]->operation->action == plan::Action::reset_setting) {
+      TRY(restore_setting(session, options, *selected[next]));
+      ++next;
+      continue;
+    }
+    std::vector<OperationState*> batch;
+    while (next < selected.size() && batch.size() < batch_files &&
+           selected[next]->operation->action == plan::Action::quarantine)
+      batch.push_back(selected[next++]);
+    TRY(restore_files(session, options, batch));
+  }
+  session.control.progress.step("rollback", selected.size(), selected.size(), "");
+  return false;
+}
+
+RunReport only_selected(RunReport report, const std::vector<OperationState*>& selected) {
+  std::erase_if(report.operations, [&](const OperationReport& operation) {
+    return std::ranges::none_of(
+        selected, [&](const OperationState* one) { return one->operation->id == operation.id; });
+  });
+  return report;
+}
+
+}  // namespace
+
+Result<RunReport> rollback(host::Host& host, const Store& store, const host::Directory& root,
+                           const std::string& name, const RollbackOptions& options,
+                           Control control) {
+  TRY_LET(Run run, load_run(store, name));
+  TRY(require_evidence(store, run));
+  TRY_LET(const std::vector<OperationState*> selected, select(run, options.only));
+  if (options.dry_run) return preview(run, selected);
+  if (selected.empty()) {
+    RunReport report = preview(run, selected);
+    report.notices = {"nothing of this run is left to be put back"};
+    return report;
+  }
+  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  Session session(host, store, root, run, journal, control);
+  session.tool = options.tool;
+  TRY(announce(session, selected));
+  TRY_LET(const bool stopped, restore_all(session, options, selected));
+  TRY_LET(RunReport report, close_phase(session, "rollback", stopped));
+  if (stopped) report.notices.push_back("stopped; `remediate resume " + run.name + "` continues");
+  return only_selected(std::move(report), selected);
+}
+
+bool undo_pending(const Run& run) {
+  const bool restoring = std::ranges::any_of(
+      run.operations, [](const OperationState& o) { return o.state == State::restoring; });
+  const bool finalizing = std::ranges::any_of(
+      run.operations, [](const OperationState& o) { return o.state == State::finalizing; });
+  const bool unclosed = !run.closed && (run.phase == "rollback" || run.phase == "finalize");
+  return restoring || finalizing || unclosed;
+}
+
+Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::Directory& root,
+                              Run& run, const ApplyOptions& options, Control control) {
+  TRY(require_evidence(store, run));
+  if (run.phase == "finalize") return finalize(host, store, root, run.name, options, control);
+  std::vector<OperationState*> selected;
+  for (OperationState& operation : run.operations) {
+    operation.selected = operation.state == State::restoring || operation.state == State::restored;
+    if (operation.state == State::restoring) selected.push_back(&operation);
+  }
+  std::ranges::reverse(selected);
+  RollbackOptions rollback_options;
+  rollback_options.tool = options.tool;
+  if (auto key = store.recovery_key())
+    rollback_options.recovery = Recovery{store.recovery(), std::move(*key)};
+  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  Session session(host, store, root, run, journal, control);
+  session.tool = options.tool;
+  TRY_LET(const bool stopped, restore_all(session, rollback_options, selected));
+  return close_phase(session, "rollback", stopped);
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,220 @@
+#include "remediate/run/run_state.h"
+
+#include <map>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/host/durable.h"
+
+namespace remediate::run {
+namespace {
+
+constexpr std::uint64_t max_plan_bytes = 256u << 20;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
+
+std::string text(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Result<void> take_data(OperationState& operation, const journal::Record& record) {
+  const Json& data = record.data;
+  if (record.type == journal::type::intent) {
+    if (!data.contains("entry")) return fail(Code::corrupt, "an intent record has no entry");
+    TRY_LET(operation.entry, quarantine::entry_from_json(data["entry"], "/entry"));
+  } else if (record.type == journal::type::captured) {
+    if (!data.contains("parent_after"))
+      return fail(Code::corrupt, "a captured record has no parent_after");
+    TRY_LET(operation.entry.parent_after,
+            timestamp_from_json(data["parent_after"], "/parent_after"));
+    if (!record.data.contains("parent_before"))
+      return fail(Code::corrupt, "a captured record has no parent_before");
+    TRY_LET(operation.entry.parent_before,
+            timestamp_from_json(data["parent_before"], "/parent_before"));
+    operation.entry.open_for_writing = data.value("open_for_writing", false);
+  } else if (record.type == journal::type::sealed) {
+    JsonReader reader(data, "");
+    TRY_LET(operation.entry.object, reader.string("object"));
+    TRY_LET(operation.entry.object_size, reader.unsigned_integer("object_size"));
+  } else if (record.type == journal::type::not_done) {
+    operation.held = data.value("held", false);
+  }
+  if (data.contains("outcome")) {
+    operation.outcome = text(data, "outcome");
+    operation.reason = text(data, "reason");
+  }
+  return {};
+}
+
+Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
+                  const journal::Record& record) {
+  run.ended = record.time;
+  run.closed = record.type == journal::type::closed;
+  if (record.type == journal::type::run_started) {
+    if (record.sequence != 1) return fail(Code::corrupt, "a run starts twice");
+    if (text(record.data, "plan_id") != run.plan.plan.plan_id)
+      return fail(Code::corrupt, "the journal is of another plan");
+    run.started = record.time;
+    run.boot = text(record.data, "boot");
+    run.plan_sha256 = text(record.data, "plan_sha256");
+    run.phase = "apply";
+    if (record.data.contains("approvers") && record.data["approvers"].is_array())
+      for (const Json& approver : record.data["approvers"])
+        if (approver.is_string()) run.approvers.push_back(approver.get<std::string>());
+    return {};
+  }
+  if (record.sequence == 1)
+    return fail(Code::corrupt, "the journal does not start with run_started");
+  if (run.closed) {
+    run.status = text(record.data, "status");
+    run.phase = text(record.data, "phase");
+    return {};
+  }
+  const auto found = by_id.find(record.operation);
+  if (found == by_id.end())
+    return fail(Code::corrupt, "operation " + display(record.operation) + " is not in the plan");
+  return advance(run, *found->second, record);
+}
+
+}  // namespace
+
+Result<void> advance(Run& run, OperationState& operation, const journal::Record& record) {
+  if (record.type == journal::type::not_restored && operation.state == State::restoring) {
+    operation.state = operation.before_restore;
+    run.phase = "rollback";
+    return take_data(operation, record);
+  }
+  const auto next = next_state(operation.state, record.type);
+  if (!next)
+    return fail(Code::corrupt, "operation " + record.operation + " goes from " +
+                                   std::string(state_name(operation.state)) + " by " + record.type +
+                                   ", which is no step of a run");
+  if (*next == State::restoring && operation.state != State::restoring)
+    operation.before_restore = operation.state;
+  if (*next == State::restoring || *next == State::restored) run.phase = "rollback";
+  if (*next == State::finalizing || *next == State::finalized) run.phase = "finalize";
+  operation.state = *next;
+  return take_data(operation, record);
+}
+
+std::string_view state_name(State state) {
+  switch (state) {
+    case State::planned:
+      return "planned";
+    case State::intended:
+      return "intended";
+    case State::captured:
+      return "captured";
+    case State::sealed:
+      return "sealed";
+    case State::done:
+      return "done";
+    case State::not_done:
+      return "not_done";
+    case State::restoring:
+      return "restoring";
+    case State::restored:
+      return "restored";
+    case State::finalizing:
+      return "finalizing";
+    case State::finalized:
+      return "finalized";
+  }
+  return "unknown";
+}
+
+std::string journal_name(const std::string& run) { return run + ".jsonl"; }
+
+Result<Run> fold(plan::PlanFile plan, const journal::Contents& journal) {
+  Run run;
+  run.plan = std::move(plan);
+  for (const plan::Operation& operation : run.plan.plan.operations) {
+    OperationState state;
+    state.operation = &operation;
+    run.operations.push_back(std::move(state));
+  }
+  std::map<std::string, OperationState*> by_id;
+  for (OperationState& operation : run.operations) by_id[operation.operation->id] = &operation;
+  for (const journal::Record& record : journal.records)
+    if (auto taken = take(run, by_id, record); !taken)
+      return std::unexpected(std::move(taken).error().wrapped(
+          "record " + std::to_string(record.sequence) + " of the journal"));
+  return run;
+}
+
+Result<std::string> find_run(const Store& store, const std::string& name) {
+  TRY_LET(const std::vector<std::string> names, store.run_names());
+  std::vector<std::string> fits;
+  for (const std::string& candidate : names) {
+    if (candidate == name) return candidate;
+    if (!name.empty() && candidate.starts_with(name)) fits.push_back(candidate);
+  }
+  if (fits.size() == 1) return fits.front();
+  if (fits.size() > 1)
+    return fail(Code::ambiguous, "several runs begin with " + display(name),
+                "give more of the name: `remediate list`");
+  return fail(Code::not_found,
+              "there is no run " + display(name) + " in the store " + display(store.path()),
+              "`remediate list` shows the runs; --store names another store");
+}
+
+Result<Run> load_run(const Store& store, const std::string& name) {
+  TRY_LET(const std::string full, find_run(store, name));
+  TRY_LET(const RawPath path, RawPath::parse(full));
+  TRY_LET(auto directory, store.runs().open_directory(path, host::Mounts::stay));
+  TRY_LET(std::string plan_bytes, host::read_whole(*directory, "plan.json", max_plan_bytes));
+  const std::string plan_sha256 = crypto::sha256_hex(plan_bytes);
+  TRY_LET(plan::PlanFile plan,
+          plan::read_plan(std::move(plan_bytes), "runs/" + full + "/plan.json"));
+  std::string signature;
+  if (auto read = host::read_whole(*directory, "plan.json.p7s", max_signature_bytes))
+    signature = std::move(*read);
+  else if (read.error().code != Code::not_found)
+    return std::unexpected(std::move(read).error());
+
+  journal::Contents contents;
+  auto bytes = host::read_whole(store.journals(), journal_name(full), journal::max_journal_bytes);
+  if (bytes) {
+    auto read = journal::read_journal(*bytes);
+    if (!read) return std::unexpected(std::move(read).error().wrapped("run " + full));
+    contents = std::move(*read);
+  } else if (bytes.error().code != Code::not_found) {
+    return std::unexpected(std::move(bytes).error());
+  }
+  auto run = fold(std::move(plan), contents);
+  if (!run) return std::unexpected(std::move(run).error().wrapped("run " + full));
+  if (!run->plan_sha256.empty() && run->plan_sha256 != plan_sha256)
+    return fail(Code::corrupt, "run " + full + ": plan.json is not the plan that the journal names",
+                "take it from a backup");
+  run->plan_sha256 = plan_sha256;
+  run->name = full;
+  run->directory = std::move(directory);
+  run->plan_signature = std::move(signature);
+  return run;
+}
+
+std::string status_of(const Run& run, const std::string& phase) {
+  std::size_t wanted = 0, good = 0;
+  for (const OperationState& operation : run.operations) {
+    if (operation.operation->action == plan::Action::instruct) continue;
+    const State state = operation.state;
+    if (phase == "rollback") {
+      if (!operation.selected) continue;
+      ++wanted;
+      if (state == State::restored && operation.outcome == "restored") ++good;
+    } else if (phase == "finalize") {
+      if (state != State::finalized && state != State::finalizing && state != State::done) continue;
+      ++wanted;
+      if (state == State::finalized) ++good;
+    } else {
+      ++wanted;
+      if (state == State::done && operation.outcome != "respawned") ++good;
+    }
+  }
+  if (wanted == 0) return "nothing_to_do";
+  if (good == wanted) return "done";
+  return good == 0 ? "failed" : "partial";
+}
+
+}  // namespace remediate::run

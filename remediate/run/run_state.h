@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quarantine/entry.h"
+#include "remediate/journal/journal.h"
+#include "remediate/plan/plan_file.h"
+#include "remediate/run/store.h"
+#include "remediate/run/transition.h"
+
+namespace remediate::run {
+
+/// One operation of a run: what was planned, how far it came, what was captured.
+struct OperationState {
+  const plan::Operation* operation = nullptr;
+  State state = State::planned;
+  State before_restore = State::planned;  // where `restoring` came from
+  quarantine::Entry entry;                // valid from `intended` on
+  std::string outcome;                    // of the last step, a word of outcome_words
+  std::string reason;
+  bool held = false;      // not_done, but a file is in the hold
+  bool selected = false;  // by the rollback that is under way; not recorded
+};
+
+/// A run read from the store: plan, journal, and the state they give.
+struct Run {
+  std::string name;
+  std::unique_ptr<host::Directory> directory;  // runs/RUN
+  plan::PlanFile plan;
+  std::string plan_signature;
+  std::string plan_sha256;
+  std::vector<std::string> approvers;
+  Timestamp started;
+  Timestamp ended;      // of the last record
+  std::string boot;     // when it was applied
+  bool closed = false;  // the last record closes it
+  std::string status;   // of the last closing
+  std::string phase;    // what was closed or is open: apply, rollback, finalize
+  std::vector<OperationState> operations;
+};
+
+/// Takes one more record of an operation into the state, by the transitions; corrupt when it
+/// does not fit. The executor and the reader both go through here.
+[[nodiscard]] Result<void> advance(Run& run, OperationState& operation,
+                                   const journal::Record& record);
+/// Folds a journal over a plan; corrupt when a record does not fit the transitions.
+[[nodiscard]] Result<Run> fold(plan::PlanFile plan, const journal::Contents& journal);
+
+/// Reads a run without changing it. `name` may be a unique beginning of a run's name.
+[[nodiscard]] Result<Run> load_run(const Store& store, const std::string& name);
+/// The full name for a unique beginning; "last" is the latest run.
+[[nodiscard]] Result<std::string> find_run(const Store& store, const std::string& name);
+[[nodiscard]] std::string journal_name(const std::string& run);
+
+/// done, partial, failed or nothing_to_do: how a phase (apply, rollback, finalize) ended.
+[[nodiscard]] std::string status_of(const Run& run, const std::string& phase);
+
+}  // namespace remediate::run

@@ -1,0 +1,151 @@
+#include "remediate/run/session.h"
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/crypto/signature.h"
+#include "remediate/host/durable.h"
+
+namespace remediate::run {
+
+Result<void> Session::record(OperationState& operation, std::string_view type, Json data) {
+  journal.append(type, operation.operation->id, std::move(data));
+  return advance(run, operation, journal.contents().records.back());
+}
+
+Result<void> Session::not_done(OperationState& operation, const std::string& outcome,
+                               const std::string& reason, bool held) {
+  return record(operation, journal::type::not_done,
+                Json{{"outcome", outcome}, {"reason", reason}, {"held", held}});
+}
+
+bool same_file(const FileId& a, const FileId& b, bool same_boot) {
+  return a.device == b.device && a.inode == b.inode && (!same_boot || a.mount == b.mount);
+}
+
+Result<std::unique_ptr<host::Directory>> Session::parent(const RawPath& path,
+                                                         const FileId& expected) const {
+  TRY_LET(auto directory, root.open_directory(path.parent(), host::Mounts::cross));
+  TRY_LET(const FileStat stat, directory->stat());
+  if (!same_file(stat.id, expected, same_boot()))
+    return fail(Code::changed,
+                "the folder of " + path.display() + " is not the one that was recorded",
+                "look who replaced it; nothing was done there");
+  return directory;
+}
+
+Result<const quarantine::Vault::HoldDirectory*> Session::hold(const host::Directory& target) {
+  TRY_LET(const FileStat stat, target.stat());
+  const auto key = std::pair(stat.id.device, stat.id.mount);
+  if (const auto known = holds_.find(key); known != holds_.end()) return &known->second;
+  TRY_LET(auto made, store.vault().make_hold(target, run.name));
+  return &holds_.emplace(key, std::move(made)).first->second;
+}
+
+Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entry& entry,
+                                                          const host::Directory& target) const {
+  return store.vault().open_hold(entry.hold, target, run.name);
+}
+
+Result<std::string> file_sha256(const host::File& file) {
+  host::FileSource source(file);
+  TRY_LET(crypto::StreamDigest digest, crypto::sha256_stream(source));
+  return std::move(digest.sha256);
+}
+
+std::string reason_of(const Error& error) { return error.text(); }
+
+namespace {
+
+quarantine::Manifest manifest_of(const Session& session) {
+  const Run& run = session.run;
+  const plan::Plan& plan = run.plan.plan;
+  quarantine::Manifest manifest;
+  manifest.run = run.name;
+  manifest.plan_id = plan.plan_id;
+  manifest.plan_sha256 = run.plan_sha256;
+  if (!run.plan_signature.empty())
+    manifest.plan_signature_sha256 = crypto::sha256_hex(run.plan_signature);
+  manifest.host_id = plan.host.id;
+  manifest.host_name = plan.host.name;
+  manifest.boot = run.boot;
+  manifest.root = plan.host.root;
+  manifest.tool = session.tool;
+  manifest.created = {session.host.now().seconds, 0};
+  manifest.approvers = run.approvers;
+  manifest.signer = session.store.signer().fingerprint();
+  for (const crypto::Certificate& recipient : session.recipients)
+    manifest.recovery.push_back(recipient.fingerprint());
+  manifest.journal_head = session.journal.head();
+  manifest.journal_length = session.journal.length();
+  for (const OperationState& operation : run.operations) {
+    const State state =
+        operation.state == State::restoring ? operation.before_restore : operation.state;
+    const bool captured =
+        state != State::planned && state != State::intended && state != State::not_done;
+    if (captured || operation.held) manifest.entries.push_back(operation.entry);
+    manifest.outcomes.push_back(
+        {operation.operation->id, std::string(plan::action_name(operation.operation->action)),
+         operation.operation->address, operation.outcome, operation.reason});
+  }
+  return manifest;
+}
+
+Result<void> sign_into(const host::Directory& directory, const std::string& name,
+                       const std::string& bytes, const Store& store) {
+  TRY_LET(const crypto::PrivateKey key, store.signer_key());
+  TRY_LET(const std::string signature, crypto::sign_detached(bytes, store.signer(), key));
+  TRY(host::write_durable(directory, name + ".p7s", signature, 0600));
+  return host::write_durable(directory, name, bytes, 0600);
+}
+
+}  // namespace
+
+Result<RunReport> close_phase(Session& session, const std::string& phase, bool interrupted) {
+  Run& run = session.run;
+  RunReport report;
+  report.run = run.name;
+  report.plan_id = run.plan.plan.plan_id;
+  report.phase = phase;
+  report.status = status_of(run, phase);
+  report.interrupted = interrupted;
+  for (OperationState& operation : run.operations) {
+    if (operation.operation->action == plan::Action::instruct) {
+      operation.outcome = "to_do";
+      operation.reason = operation.operation->instruction;
+    } else if (operation.state == State::captured) {
+      operation.outcome = "held";
+      if (operation.reason.empty())
+        operation.reason = "captured, not sealed: `remediate resume " + run.name + "` seals it";
+    } else if (operation.state == State::planned) {
+      operation.outcome = "not_started";
+      operation.reason = "stopped before it began: `remediate resume " + run.name + "` continues";
+    }
+    report.operations.push_back(
+        {operation.operation->id, std::string(plan::action_name(operation.operation->action)),
+         operation.operation->address, operation.outcome, operation.reason});
+  }
+  TRY(session.flush());
+  Json closing{{"phase", phase}, {"status", report.status}};
+  if (phase == "apply") {
+    const std::string bytes = quarantine::write_manifest(manifest_of(session));
+    TRY(sign_into(*run.directory, "manifest.json", bytes, session.store));
+    closing["manifest_sha256"] = crypto::sha256_hex(bytes);
+  }
+  if (!interrupted) {
+    session.journal.append(journal::type::closed, "", std::move(closing));
+    TRY(session.flush());
+    run.closed = true;
+    run.status = report.status;
+  }
+  const Json head{{"format_version", 1},
+                  {"run", run.name},
+                  {"length", session.journal.length()},
+                  {"head", session.journal.head()}};
+  TRY(sign_into(session.store.journals(), run.name + ".head.json", write_json(head),
+                session.store));
+  report.head = std::to_string(session.journal.length()) + ":" + session.journal.head();
+  return report;
+}
+
+}  // namespace remediate::run

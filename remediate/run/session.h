@@ -1,0 +1,94 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "remediate/run/control.h"
+#include "remediate/run/run_state.h"
+
+namespace remediate::run {
+
+struct OperationReport {
+  std::string id;
+  std::string action;
+  std::string address;
+  std::string outcome;
+  std::string reason;
+};
+
+/// What apply, resume, rollback and finalize end with.
+struct RunReport {
+  std::string run;
+  std::string plan_id;
+  std::string phase;
+  std::string status;  // done, partial, failed, nothing_to_do
+  bool interrupted = false;
+  std::string head;  // "LENGTH:SHA256" of the journal: note it elsewhere as a witness
+  std::vector<OperationReport> operations;
+  std::vector<std::string> notices;
+};
+
+/// Everything a phase of a run works with; private to run/. The references outlive it.
+class Session {
+ public:
+  Session(host::Host& the_host, const Store& the_store, const host::Directory& the_root,
+          Run& the_run, journal::Journal& the_journal, Control& the_control)
+      : host(the_host),
+        store(the_store),
+        root(the_root),
+        run(the_run),
+        journal(the_journal),
+        control(the_control) {}
+
+  host::Host& host;
+  const Store& store;
+  const host::Directory& root;
+  Run& run;
+  journal::Journal& journal;
+  Control& control;
+  std::vector<crypto::Certificate> recipients;
+  std::uint64_t max_sealed_bytes = 0;
+  std::string tool;
+  bool hold_only = false;  // not enough space to seal
+
+  /// Appends a record and advances the state; nothing may act on it before flush().
+  [[nodiscard]] Result<void> record(OperationState& operation, std::string_view type,
+                                    Json data = Json::object());
+  [[nodiscard]] Result<void> not_done(OperationState& operation, const std::string& outcome,
+                                      const std::string& reason, bool held = false);
+  [[nodiscard]] Result<void> flush() { return journal.flush(); }
+
+  /// The target's folder, resolved anew from the root, refused unless it is `expected`.
+  [[nodiscard]] Result<std::unique_ptr<host::Directory>> parent(const RawPath& path,
+                                                                const FileId& expected) const;
+  /// The hold of this run on the target's mount, made on first use.
+  [[nodiscard]] Result<const quarantine::Vault::HoldDirectory*> hold(const host::Directory& target);
+  /// The hold where an entry was put; not_found when it is gone.
+  [[nodiscard]] Result<std::unique_ptr<host::Directory>> hold_of(
+      const quarantine::Entry& entry, const host::Directory& target) const;
+  /// Mount ids of the plan and of the run can be compared with today's.
+  [[nodiscard]] bool same_boot() const {
+    const std::string boot = host.identity().boot_id;
+    return run.boot == boot && run.plan.plan.host.boot == boot;
+  }
+
+ private:
+  std::map<std::pair<std::uint64_t, std::uint64_t>, quarantine::Vault::HoldDirectory> holds_{};
+};
+
+/// Same file, and on the same mount where the mount ids can be compared.
+[[nodiscard]] bool same_file(const FileId& a, const FileId& b, bool same_boot);
+
+/// Ends a phase: for apply writes and signs the manifest, then closes the journal and signs its
+/// head. Durable when it returns.
+[[nodiscard]] Result<RunReport> close_phase(Session& session, const std::string& phase,
+                                            bool interrupted);
+
+/// The SHA-256 of an open file from its start.
+[[nodiscard]] Result<std::string> file_sha256(const host::File& file);
+/// "why: cause" for an outcome's reason, with the remedy.
+[[nodiscard]] std::string reason_of(const Error& error);
+
+}  // namespace remediate::run

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "remediate/run/session.h"
+
+namespace remediate::run {
+
+/// Changes one configuration file by compare and swap: the new version is built in the hold and
+/// exchanged with the target; what was displaced must be the approved version, else it is
+/// exchanged back. The displaced original stays in the hold and is sealed. Any state from planned
+/// to sealed is continued.
+[[nodiscard]] Result<void> reset_setting(Session& session, OperationState& operation);
+
+/// A held original sealed and the object durable: captured -> sealed. no_space and the like leave
+/// it captured, with the reason in its outcome.
+[[nodiscard]] Result<void> seal_held(Session& session, OperationState& operation,
+                                     const host::File& original);
+
+}  // namespace remediate::run

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "remediate/host/host.h"
+#include "remediate/plan/plan.h"
+
+namespace remediate::run {
+
+inline constexpr std::uint64_t max_setting_bytes = 32u << 20;
+
+/// One version of a configuration file.
+struct Version {
+  std::string bytes;
+  std::string sha256;
+};
+[[nodiscard]] Result<Version> read_version(const host::File& file);
+
+/// What the plan makes of `before`; changed unless it is what was planned, to the byte. Reads the
+/// baseline that the plan names, if it names one, and compares its digest.
+[[nodiscard]] Result<std::string> edit_version(const host::Directory& root,
+                                               const plan::Operation& operation,
+                                               const std::string& before);
+/// changed unless the difference in meaning between the two versions is the plan's.
+[[nodiscard]] Result<void> check_difference(const plan::Operation& operation,
+                                            const std::string& before, const std::string& after);
+
+/// Writes a version as a private file with the metadata of the file whose place it will take
+/// (its modification time is now, so that the server notices). Durable when it returns.
+[[nodiscard]] Result<std::unique_ptr<host::File>> build_version(host::Host& host,
+                                                                const host::Directory& directory,
+                                                                const std::string& name,
+                                                                const std::string& bytes,
+                                                                const Metadata& metadata);
+
+}  // namespace remediate::run

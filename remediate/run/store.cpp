@@ -1,0 +1,174 @@
+#include "remediate/run/store.h"
+
+#include <algorithm>
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+#include "remediate/base/json.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/host/durable.h"
+
+namespace remediate::run {
+namespace {
+
+constexpr int key_days = 3650;
+constexpr std::uint64_t max_key_bytes = 64u << 10;
+constexpr std::string_view marker = "store.json";
+
+Result<bool> exists(const host::Directory& directory, std::string_view name) {
+  auto stat = directory.stat_entry(name);
+  if (stat) return true;
+  if (stat.error().code == Code::not_found) return false;
+  return std::unexpected(std::move(stat).error());
+}
+
+Result<void> check_private(const host::Directory& directory, std::string_view what,
+                           std::uint32_t user) {
+  TRY_LET(const FileStat stat, directory.stat());
+  if ((stat.mode & 077u) != 0)
+    return fail(Code::configuration,
+                std::string(what) + " " + directory.location() + " can be reached by others",
+                "chmod 700 it and look who changed it");
+  if (stat.owner != user)
+    return fail(Code::permission,
+                std::string(what) + " " + directory.location() + " belongs to user " +
+                    std::to_string(stat.owner),
+                "run as that user, or name another folder with --store");
+  return {};
+}
+
+}  // namespace
+
+Result<void> Store::load() {
+  TRY_LET(const std::string bytes, host::read_whole(*root_, marker, max_key_bytes));
+  TRY_LET(const Json json, parse_json(bytes, path_ + "/" + std::string(marker)));
+  JsonReader reader(json, "");
+  TRY_LET(const std::int64_t version, reader.integer("format_version"));
+  if (version != 1)
+    return fail(Code::configuration, path_ + " is a store of another format",
+                "use the version of the tool that made it");
+  TRY_LET(id_, reader.string("store_id"));
+  TRY(reader.string("created"));
+  TRY(reader.done());
+  TRY_LET(keys_, host::ensure_directory(*root_, "keys", 0700));
+  TRY_LET(runs_, host::ensure_directory(*root_, "runs", 0700));
+  TRY_LET(journals_, host::ensure_directory(*root_, "journal", 0700));
+  TRY_LET(vault_, quarantine::Vault::open(*root_, id_));
+  TRY_LET(const std::string signer, host::read_whole(*keys_, "signer.crt", max_key_bytes));
+  TRY_LET(signer_, crypto::Certificate::from_pem(signer, path_ + "/keys/signer.crt"));
+  TRY_LET(const std::string recovery, host::read_whole(*keys_, "recovery.crt", max_key_bytes));
+  TRY_LET(recovery_, crypto::Certificate::from_pem(recovery, path_ + "/keys/recovery.crt"));
+  return {};
+}
+
+Result<std::unique_ptr<Store>> Store::open(host::Host& host, const std::string& path) {
+  std::unique_ptr<Store> store(new Store());
+  store->path_ = path;
+  auto root = host.open_root(path);
+  if (!root && root.error().code == Code::not_found)
+    return fail(Code::not_found, "there is no store at " + display(path),
+                "name it with --store, or make one with `remediate init`");
+  if (!root) return std::unexpected(std::move(root).error());
+  store->root_ = std::move(*root);
+  TRY_LET(const bool present, exists(*store->root_, marker));
+  if (!present)
+    return fail(Code::not_found, "there is no store at " + display(path),
+                "name it with --store, or make one with `remediate init`");
+  TRY(check_private(*store->root_, "the store", host.user()));
+  if (auto loaded = store->load(); !loaded)
+    return std::unexpected(
+        std::move(loaded).error().wrapped("the store " + display(path) + " cannot be used"));
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string& path,
+                                             const StoreKeys& given) {
+  TRY_LET(auto root, host.make_root(path));
+  TRY_LET(const bool present, exists(*root, marker));
+  if (present)
+    return fail(Code::already_exists, "there is a store at " + display(path),
+                "use it, or name another folder with --store");
+  bool empty = true;
+  TRY(root->each_entry(
+      [&](std::string_view name, FileKind) { return empty = name == "keys" || name == "lock"; }));
+  if (!empty)
+    return fail(Code::refused, display(path) + " is not empty and not a store",
+                "name an empty or a new folder with --store");
+  TRY(check_private(*root, "the new store", host.user()));
+
+  StoreKeys keys = given;
+  if (keys.signer_certificate.empty() != keys.signer_key.empty())
+    return fail(Code::usage, "a signer needs both its certificate and its key",
+                "give --signer-cert and --signer-key together");
+  if (keys.signer_certificate.empty()) {
+    TRY_LET(crypto::NewIdentity made,
+            crypto::make_identity("remediate signer", crypto::Use::sign, host.now(), key_days));
+    keys.signer_certificate = std::move(made.certificate_pem);
+    keys.signer_key = std::move(made.key_pem);
+  }
+  std::string recovery_key;
+  if (keys.recovery_certificate.empty()) {
+    TRY_LET(
+        crypto::NewIdentity made,
+        crypto::make_identity("remediate recovery", crypto::Use::recover, host.now(), key_days));
+    keys.recovery_certificate = std::move(made.certificate_pem);
+    recovery_key = std::move(made.key_pem);
+  }
+  TRY_LET(const auto signer,
+          crypto::Certificate::from_pem(keys.signer_certificate, "the signer's certificate"));
+  TRY_LET(const auto signer_key, crypto::PrivateKey::from_pem(keys.signer_key, "the signer's key"));
+  if (!signer_key.matches(signer))
+    return fail(Code::configuration, "the signer's key does not belong to its certificate",
+                "give a pair that belongs together");
+  TRY_LET(const auto recovery,
+          crypto::Certificate::from_pem(keys.recovery_certificate, "the recovery certificate"));
+
+  TRY_LET(const auto folder, host::ensure_directory(*root, "keys", 0700));
+  TRY(host::write_durable(*folder, "signer.crt", keys.signer_certificate, 0644));
+  TRY(host::write_durable(*folder, "signer.key", keys.signer_key));
+  TRY(host::write_durable(*folder, "recovery.crt", keys.recovery_certificate, 0644));
+  if (!recovery_key.empty()) TRY(host::write_durable(*folder, "recovery.key", recovery_key));
+  TRY_LET(const std::string id, crypto::random_hex(8));
+  const Json json{{"format_version", 1}, {"store_id", id}, {"created", format_utc(host.now())}};
+  TRY(host::write_durable(*root, marker, write_json(json)));  // last: a store is whole or is none
+  TRY_LET(auto store, open(host, path));
+  store->created_ = true;
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::open_or_create(host::Host& host, const std::string& path) {
+  auto store = open(host, path);
+  if (store || store.error().code != Code::not_found) return store;
+  return create(host, path, {});
+}
+
+Result<std::unique_ptr<host::Lock>> Store::lock() const {
+  auto lock = root_->lock("lock");
+  if (!lock && lock.error().code == Code::busy)
+    return fail(Code::busy, "another instance works on the store " + display(path_),
+                "wait until it has ended");
+  return lock;
+}
+
+Result<crypto::PrivateKey> Store::signer_key() const {
+  TRY_LET(const std::string pem, host::read_whole(*keys_, "signer.key", max_key_bytes));
+  return crypto::PrivateKey::from_pem(pem, path_ + "/keys/signer.key");
+}
+
+Result<crypto::PrivateKey> Store::recovery_key() const {
+  TRY_LET(const std::string pem, host::read_whole(*keys_, "recovery.key", max_key_bytes));
+  return crypto::PrivateKey::from_pem(pem, path_ + "/keys/recovery.key");
+}
+
+Result<std::vector<std::string>> Store::run_names() const {
+  std::vector<std::string> names;
+  TRY(runs_->each_entry([&](std::string_view name, FileKind) {
+    names.emplace_back(name);
+    return true;
+  }));
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,250 @@
+#include "remediate/run/survey.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <boost/filesystem.hpp>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/observe/scan.h"
+#include "remediate/playbook/parse.h"
+
+namespace remediate::run {
+namespace {
+
+namespace fs = boost::filesystem;
+constexpr std::uint64_t max_playbook_bytes = 16u << 20;
+constexpr std::uint64_t max_setting_bytes = 32u << 20;
+
+Result<std::string> read_playbook(const std::string& file) {
+  boost::system::error_code error;
+  const std::uint64_t size = fs::file_size(file, error);
+  if (error)
+    return fail(
+        error == boost::system::errc::permission_denied ? Code::permission : Code::not_found,
+        "cannot read playbook " + display(file) + ": " + error.message(), "name a file");
+  if (size > max_playbook_bytes)
+    return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
+  std::ifstream stream(fs::path(file).c_str(), std::ios::binary);
+  std::ostringstream bytes;
+  bytes << stream.rdbuf();
+  if (!stream)
+    return fail(Code::io, "cannot read playbook " + display(file),
+                "check that it is a file that can be read");
+  return std::move(bytes).str();
+}
+
+observe::Variables variables_of(const playbook::Playbook& playbook) {
+  observe::Variables variables;
+  for (const playbook::Variable& variable : playbook.variables)
+    variables.candidates.emplace_back(variable.name, variable.values);
+  return variables;
+}
+
+observe::Spelled spelled(const playbook::SpelledPath& path) {
+  return {path.text, path.spelling == playbook::Spelling::windows};
+}
+
+class Surveyor {
+ public:
+  Surveyor(host::Host& host, const host::Directory& root,
+           const std::vector<playbook::Playbook>& playbooks, const SurveyOptions& options)
+      : host_(host), root_(root), playbooks_(playbooks), options_(options) {}
+
+  Result<plan::Survey> run() {
+    TRY_LET(const FileStat root, root_.stat());
+    survey_.host = host_facts(host_, options_.root, root);
+    survey_.superuser = host_.superuser();
+    survey_.user = host_.user();
+    find_store();
+    TRY(find_scopes());
+    TRY(scan_files());
+    TRY(read_settings());
+    return std::move(survey_);
+  }
+
+ private:
+  void issue(const observe::Issue& found) {
+    survey_.issues.push_back(
+        {std::string(observe::issue_name(found.kind)), found.where, found.reason});
+  }
+
+  /// The store's place below the root, if it is there: compared by canonical paths.
+  void find_store() {
+    boost::system::error_code error;
+    const fs::path root = fs::canonical(options_.root, error);
+    if (error || options_.store.empty()) return;
+    const fs::path store = fs::weakly_canonical(options_.store, error);
+    if (error) return;
+    const fs::path relative = store.lexically_relative(root);
+    if (relative.empty() || *relative.begin() == "..") return;
+    if (auto path = RawPath::parse(relative.generic_string()); path && relative != ".")
+      survey_.store = std::move(*path);
+  }
+
+  Result<void> find_scopes() {
+    for (const playbook::Playbook& playbook : playbooks_) {
+      const observe::Variables variables = variables_of(playbook);
+      for (const playbook::Scope& scope : playbook.scopes) {
+        bool found = false;
+        for (const playbook::SpelledPath& folder : scope.folders) {
+          TRY_LET(const std::vector<RawPath> places,
+                  observe::locate(root_, spelled(folder), variables));
+          for (const RawPath& place : places) {
+            const bool known =
+                std::ranges::any_of(instances_, [&](const observe::ScopeInstance& instance) {
+                  return instance.playbook == playbook.id && instance.scope == scope.id &&
+                         instance.folder == place;
+                });
+            if (known) continue;
+            found = true;
+            instances_.push_back({playbook.id, scope.id, folder.text, place, scope.ignore_case});
+            survey_.scopes.push_back({playbook.id, scope.id, display(folder.text),
+                                      place.is_root() ? "/" : place.display(), true, 0});
+          }
+        }
+        if (!found)
+          missing_.push_back(
+              {playbook.id, scope.id, display(scope.folders.front().text), "", false, 0});
+      }
+    }
+    return {};
+  }
+
+  Result<void> scan_files() {
+    TRY_LET(const auto engine, match::Engine::compile(playbooks_, {}));
+    observe::ScanOptions options;
+    options.threads = options_.threads;
+    TRY_LET(const observe::ScanResult result, observe::scan(root_, instances_, *engine, options));
+    for (std::size_t index = 0; index < instances_.size(); ++index)
+      survey_.scopes[index].files = result.files_per_scope[index];
+    survey_.scopes.insert(survey_.scopes.end(), missing_.begin(), missing_.end());
+    survey_.files_scanned = result.files;
+    for (const observe::Issue& found : result.issues) issue(found);
+    for (const observe::Issue& found : engine->take_issues()) issue(found);
+    if (result.issues_dropped != 0)
+      survey_.issues.push_back(
+          {"more", "", std::to_string(result.issues_dropped) + " further issues are not listed"});
+    survey_.matches = engine->take_matches();
+    return {};
+  }
+
+  Result<void> read_settings() {
+    for (const playbook::Playbook& playbook : playbooks_) {
+      const observe::Variables variables = variables_of(playbook);
+      for (const playbook::Indicator& indicator : playbook.indicators)
+        if (indicator.setting) TRY(read_files(playbook, indicator, variables));
+      for (const playbook::Step& step : playbook.steps)
+        if (step.change && step.change->baseline) TRY(read_baseline(playbook, step, variables));
+    }
+    return {};
+  }
+
+  Result<void> read_files(const playbook::Playbook& playbook, const playbook::Indicator& indicator,
+                          const observe::Variables& variables) {
+    bool found = false;
+    for (const playbook::SpelledPath& file : indicator.setting->files) {
+      TRY_LET(const std::vector<RawPath> places, observe::locate(root_, spelled(file), variables));
+      for (const RawPath& place : places) {
+        found = true;
+        auto read = observe::read_setting_file(root_, place, max_setting_bytes);
+        if (!read) {
+          survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
+          continue;
+        }
+        survey_.settings.push_back({playbook.id, indicator.id, place, std::move(read->bytes),
+                                    std::move(read->sha256), std::move(read->facts)});
+      }
+    }
+    if (!found)
+      survey_.scopes.push_back({playbook.id, indicator.id,
+                                display(indicator.setting->files.front().text), "", false, 0});
+    return {};
+  }
+
+  Result<void> read_baseline(const playbook::Playbook& playbook, const playbook::Step& step,
+                             const observe::Variables& variables) {
+    TRY_LET(const std::vector<RawPath> places,
+            observe::locate(root_, spelled(*step.change->baseline), variables));
+    if (places.size() > 1) {
+      survey_.issues.push_back({"ambiguous_name", display(step.change->baseline->text),
+                                "several files have this name, so no baseline is taken"});
+      return {};
+    }
+    for (const RawPath& place : places) {
+      auto read = observe::read_setting_file(root_, place, max_setting_bytes);
+      if (!read)
+        survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
+      else
+        survey_.baselines.push_back(
+            {playbook.id, step.id, place, std::move(read->bytes), std::move(read->sha256)});
+    }
+    return {};
+  }
+
+  host::Host& host_;
+  const host::Directory& root_;
+  const std::vector<playbook::Playbook>& playbooks_;
+  const SurveyOptions& options_;
+  plan::Survey survey_;
+  std::vector<observe::ScopeInstance> instances_;
+  std::vector<plan::ScopeReport> missing_;
+};
+
+Result<void> check_root_allowed(const HostPolicy& policy, const host::Directory& root) {
+  if (policy.policy.allowed_roots.empty()) return {};
+  boost::system::error_code error;
+  const fs::path place = fs::canonical(root.location(), error);
+  for (const std::string& allowed : policy.policy.allowed_roots)
+    if (!error && fs::canonical(allowed, error) == place) return {};
+  return fail(Code::refused,
+              "the policy " + display(policy.source) + " does not allow the root " +
+                  display(root.location()),
+              "use a root of its allowed_roots, or have the policy changed");
+}
+
+}  // namespace
+
+plan::HostFacts host_facts(host::Host& host, const std::string& root_path, const FileStat& root) {
+  const host::Identity identity = host.identity();
+  return {crypto::sha256_hex("remediate host " + identity.machine_id), identity.host_name,
+          identity.boot_id, root_path, root.id};
+}
+
+Result<std::vector<playbook::Playbook>> load_playbooks(const std::vector<std::string>& files) {
+  std::vector<playbook::Playbook> playbooks;
+  for (const std::string& file : files) {
+    TRY_LET(const std::string bytes, read_playbook(file));
+    auto parsed = playbook::parse_playbook(bytes, file);
+    if (!parsed) {
+      Error error{Code::bad_input,
+                  "playbook " + display(file) + " has " + std::to_string(parsed.error().size()) +
+                      " error(s)",
+                  "correct it; docs/playbook-diagnostics.md explains each code"};
+      for (const playbook::Diagnostic& diagnostic : parsed.error())
+        error.causes.push_back(diagnostic.text());
+      return std::unexpected(std::move(error));
+    }
+    playbooks.push_back(std::move(parsed->playbook));
+  }
+  return playbooks;
+}
+
+Result<plan::PlanFile> make_plan(host::Host& host, const std::vector<playbook::Playbook>& playbooks,
+                                 const HostPolicy& policy, const SurveyOptions& options) {
+  TRY_LET(const auto root, host.open_root(options.root));
+  TRY(check_root_allowed(policy, *root));
+  SurveyOptions absolute = options;
+  absolute.root = root->location();
+  TRY_LET(plan::Survey survey, Surveyor(host, *root, playbooks, absolute).run());
+  TRY_LET(std::string nonce, crypto::random_hex(16));
+  const plan::PlanRequest request{playbooks,    policy.policy,    policy.sha256,
+                                  options.tool, std::move(nonce), host.now()};
+  TRY_LET(plan::Plan plan, plan::make_plan(request, survey));
+  return plan::write_plan(std::move(plan));
+}
+
+}  // namespace remediate::run

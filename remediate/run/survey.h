@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "remediate/host/host.h"
+#include "remediate/plan/plan_file.h"
+#include "remediate/plan/planner.h"
+#include "remediate/run/host_policy.h"
+
+namespace remediate::run {
+
+struct SurveyOptions {
+  std::string root = "/";
+  std::string store;  // where the store is or would be: kept out of every plan
+  std::string tool;
+  unsigned threads = 2;
+};
+
+/// Reads and validates playbooks; bad_input with every diagnostic as a cause.
+[[nodiscard]] Result<std::vector<playbook::Playbook>> load_playbooks(
+    const std::vector<std::string>& files);
+
+/// Looks at the host below the root and plans. Changes nothing there: files are opened for reading
+/// only, and where the host allows without changing their access times.
+[[nodiscard]] Result<plan::PlanFile> make_plan(host::Host& host,
+                                               const std::vector<playbook::Playbook>& playbooks,
+                                               const HostPolicy& policy,
+                                               const SurveyOptions& options);
+
+/// Which host and root this is, as plans record it.
+[[nodiscard]] plan::HostFacts host_facts(host::Host& host, const std::string& root_path,
+                                         const FileStat& root);
+
+}  // namespace remediate::run

@@ -1,0 +1,305 @@
+#include "remediate/run/verify.h"
+
+#include <algorithm>
+#include <set>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/crypto/signature.h"
+#include "remediate/host/durable.h"
+
+namespace remediate::run {
+namespace {
+
+constexpr std::uint64_t max_manifest_bytes = 256u << 20;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
+
+/// Reads a file with its signature by the store's signer; the bytes are only given when it holds.
+Result<std::string> read_signed(const Store& store, const host::Directory& directory,
+                                const std::string& name) {
+  TRY_LET(std::string bytes, host::read_whole(directory, name, max_manifest_bytes));
+  auto signature = host::read_whole(directory, name + ".p7s", max_signature_bytes);
+  if (!signature)
+    return fail(Code::signature, name + " has no signature: " + signature.error().text(),
+                "a missing signature is an invalid one: take both from a backup");
+  auto verified = crypto::verify_detached(*signature, bytes, {store.signer()});
+  if (!verified)
+    return std::unexpected(
+        std::move(verified).error().wrapped("the signature of " + name + " does not hold"));
+  return bytes;
+}
+
+bool was_captured(const OperationState& operation) {
+  const State state =
+      operation.state == State::restoring ? operation.before_restore : operation.state;
+  return state == State::captured || state == State::sealed || state == State::done ||
+         state == State::restored || state == State::finalizing || state == State::finalized ||
+         operation.held;
+}
+
+bool object_expected(const OperationState& operation) {
+  return was_captured(operation) && !operation.entry.object.empty();
+}
+
+/// The manifest was signed when apply ended; the journal tells more since. What the manifest says
+/// of an entry must be what the journal says.
+Result<void> check_manifest(const Store& store, const Run& run) {
+  auto bytes = read_signed(store, *run.directory, "manifest.json");
+  if (!bytes) {
+    if (bytes.error().code == Code::not_found && !run.closed) return {};  // apply never ended
+    return std::unexpected(std::move(bytes).error());
+  }
+  TRY_LET(const quarantine::Manifest manifest, quarantine::read_manifest(*bytes));
+  if (manifest.run != run.name || manifest.plan_id != run.plan.plan.plan_id ||
+      manifest.plan_sha256 != run.plan_sha256)
+    return fail(Code::corrupt, "manifest.json is of another run or plan", "take it from a backup");
+  const std::string signature =
+      run.plan_signature.empty() ? "" : crypto::sha256_hex(run.plan_signature);
+  if (manifest.plan_signature_sha256 != signature)
+    return fail(Code::corrupt, "plan.json.p7s is not the one that the manifest binds",
+                "take it from a backup");
+  for (const quarantine::Entry& entry : manifest.entries) {
+    const auto operation = std::ranges::find_if(
+        run.operations, [&](const OperationState& one) { return one.operation->id == entry.id; });
+    if (operation == run.operations.end() || !was_captured(*operation))
+      return fail(Code::corrupt,
+                  "the manifest has entry " + display(entry.id) + ", the journal does not",
+                  "compare both with a witness or a backup");
+    if (quarantine::to_json(entry) != quarantine::to_json(operation->entry) &&
+        !(entry.object.empty() && !operation->entry.object.empty()))
+      return fail(Code::corrupt, "manifest and journal disagree about entry " + entry.id,
+                  "compare both with a witness or a backup");
+  }
+  return {};
+}
+
+Result<void> check_head(const Store& store, const Run& run, const journal::Contents& journal) {
+  const std::string name = run.name + ".head.json";
+  auto bytes = read_signed(store, store.journals(), name);
+  if (!bytes) {
+    if (bytes.error().code == Code::not_found && !run.closed) return {};
+    return std::unexpected(std::move(bytes).error());
+  }
+  TRY_LET(const Json json, parse_json(*bytes, name));
+  JsonReader reader(json, "");
+  TRY(reader.integer("format_version"));
+  TRY_LET(const std::string of, reader.string("run"));
+  TRY_LET(const std::uint64_t length, reader.unsigned_integer("length"));
+  TRY_LET(const std::string head, reader.string("head"));
+  TRY(reader.done());
+  if (of != run.name)
+    return fail(Code::corrupt, name + " is of another run", "take it from a backup");
+  if (length > journal.records.size())
+    return fail(Code::corrupt,
+                "the journal has " + std::to_string(journal.records.size()) +
+                    " records, its signed head is of " + std::to_string(length),
+                "the journal was cut: take it from a backup");
+  const bool last = length == journal.records.size();
+  const std::string& found = last ? journal.head : journal.records[length].prev;
+  if (found != head)
+    return fail(
+        Code::corrupt,
+        "the journal's record " + std::to_string(length) + " is not the one that was signed",
+        "the journal was changed: take it from a backup");
+  if (!last && run.closed)
+    return fail(Code::corrupt, "the journal goes on after its signed head, to a closed end",
+                "`remediate resume " + run.name + "` after a crash; else compare with a witness");
+  return {};
+}
+
+Result<journal::Contents> read_contents(const Store& store, const Run& run) {
+  TRY_LET(const std::string bytes,
+          host::read_whole(store.journals(), journal_name(run.name), journal::max_journal_bytes));
+  return journal::read_journal(bytes);
+}
+
+class Verifier {
+ public:
+  Verifier(host::Host& host, const Store& store, const VerifyOptions& options)
+      : host_(host), store_(store), options_(options) {}
+
+  Result<VerifyReport> run(const std::string& wanted) {
+    std::vector<std::string> names;
+    if (wanted.empty()) {
+      TRY_LET(names, store_.run_names());
+    } else {
+      TRY_LET(std::string name, find_run(store_, wanted));
+      names.push_back(std::move(name));
+    }
+    for (const std::string& name : names) check_run(name);
+    if (wanted.empty()) TRY(check_unreferenced());
+    check_witness();
+    return std::move(report_);
+  }
+
+ private:
+  void error(std::string where, std::string what) {
+    report_.findings.push_back({Finding::Level::error, std::move(where), std::move(what)});
+  }
+  void notice(std::string where, std::string what) {
+    report_.findings.push_back({Finding::Level::notice, std::move(where), std::move(what)});
+  }
+
+  void check_run(const std::string& name) {
+    report_.runs.push_back(name);
+    auto run = load_run(store_, name);
+    if (!run) {
+      error(name, reason_of(run.error()));
+      incomplete_ = true;
+      return;
+    }
+    if (run->phase.empty()) {
+      notice(name, "it was interrupted before its first record: nothing was done");
+      return;
+    }
+    if (auto contents = read_contents(store_, *run)) {
+      if (contents->torn)
+        notice(name, "the journal ends in a torn record, as after a crash: `remediate resume " +
+                         name + "`");
+      if (auto head = check_head(store_, *run, *contents); !head)
+        error(name + " journal", reason_of(head.error()));
+      for (const journal::Record& record : contents->records)
+        chain_.emplace(std::to_string(record.sequence - 1) + ":" + record.prev);
+      chain_.emplace(std::to_string(contents->records.size()) + ":" + contents->head);
+    } else {
+      error(name + " journal", reason_of(contents.error()));
+    }
+    if (auto manifest = check_manifest(store_, *run); !manifest)
+      error(name + " manifest", reason_of(manifest.error()));
+    if (!run->closed)
+      notice(name, "it was interrupted: `remediate resume " + name + "` or `remediate rollback " +
+                       name + "`");
+    check_approval(*run);
+    check_entries(*run);
+  }
+
+  void check_approval(const Run& run) {
+    if (options_.threshold == 0) return;
+    auto verified = crypto::verify_detached(run.plan_signature, run.plan.bytes, options_.approvers);
+    if (!verified)
+      error(run.name + " plan.json.p7s", reason_of(verified.error()));
+    else if (verified->signers.size() < options_.threshold)
+      error(run.name + " plan.json.p7s", "the policy asks for " +
+                                             std::to_string(options_.threshold) + " approvals, " +
+                                             std::to_string(verified->signers.size()) + " hold");
+  }
+
+  void check_entries(const Run& run) {
+    auto root = host_.open_root(run.plan.plan.host.root);
+    if (!root)
+      notice(run.name,
+             "its root cannot be opened, so targets are not checked: " + reason_of(root.error()));
+    for (const OperationState& operation : run.operations) {
+      if (object_expected(operation)) check_object(operation);
+      if (was_captured(operation)) check_held(run, operation, root ? root->get() : nullptr);
+    }
+  }
+
+  void check_object(const OperationState& operation) {
+    const quarantine::Entry& entry = operation.entry;
+    const std::string where = entry.id + " " + entry.path.display() + " object";
+    referenced_.insert(entry.object + ".p7m");
+    auto size = store_.vault().check_object(entry.object);
+    if (!size) return error(where, reason_of(size.error()));
+    if (*size != entry.object_size)
+      return error(where, "it has " + std::to_string(*size) + " bytes, recorded were " +
+                              std::to_string(entry.object_size));
+    ++report_.objects_checked;
+    if (!options_.recovery) return;
+    auto scratch = store_.vault().objects().create_unnamed(0600);
+    if (!scratch) return error(where, reason_of(scratch.error()));
+    if (auto opened = store_.vault().unseal(entry.object, entry.sha256, **scratch,
+                                            options_.recovery->certificate, options_.recovery->key);
+        !opened)
+      error(where, reason_of(opened.error()));
+  }
+
+  void check_held(const Run& run, const OperationState& operation, const host::Directory* root) {
+    const quarantine::Entry& entry = operation.entry;
+    const std::string where = entry.id + " " + entry.path.display();
+    std::unique_ptr<host::Directory> parent;
+    if (root != nullptr)
+      if (auto opened = root->open_directory(entry.path.parent(), host::Mounts::cross))
+        parent = std::move(*opened);
+    if (parent && entry.action == "quarantine" &&
+        (operation.state == State::done || operation.state == State::finalized))
+      if (parent->stat_entry(entry.path.name()))
+        notice(where,
+               "something is at its place again: it came back, or something new has its name");
+    const bool gone = operation.state == State::restored || operation.state == State::finalized ||
+                      operation.state == State::finalizing || operation.state == State::restoring;
+    if (gone) return;
+    if (!parent && entry.hold == quarantine::HoldPlace::mount_top)
+      return notice(where, "its hold cannot be reached, so it is not checked");
+    auto hold = store_.vault().open_hold(entry.hold, parent ? *parent : store_.root(), run.name);
+    if (!hold) return error(where + " hold", reason_of(hold.error()));
+    auto file = (*hold)->open_file(entry.hold_name, host::Access::read);
+    if (!file) return error(where + " hold", reason_of(file.error()));
+    if (operation.state == State::not_done)
+      return notice(
+          where, "a file that was not approved is in the hold: `remediate rollback` puts it back");
+    auto digest = file_sha256(**file);
+    if (!digest) return error(where + " hold", reason_of(digest.error()));
+    if (*digest != entry.sha256)
+      return error(where + " hold",
+                   "the held file has sha256 " + *digest + ", recorded was " + entry.sha256);
+    auto metadata = (*file)->metadata();
+    if (!metadata) return error(where + " hold", reason_of(metadata.error()));
+    Metadata wanted = entry.metadata;  // its protection flags were cleared on purpose
+    wanted.inode_flags = metadata->inode_flags;
+    for (const std::string& difference : metadata_differences(wanted, *metadata))
+      error(where + " hold", difference);
+    ++report_.held_checked;
+  }
+
+  Result<void> check_unreferenced() {
+    if (incomplete_) return {};
+    return store_.vault().objects().each_entry([&](std::string_view name, FileKind) {
+      if (!referenced_.contains(std::string(name)))
+        notice("objects/" + display(name), "no run refers to it, as after an interrupted run");
+      return true;
+    });
+  }
+
+  void check_witness() {
+    if (!options_.witness.empty() && !chain_.contains(options_.witness))
+      error("witness", "no journal contains the head " + display(options_.witness) +
+                           " that was noted: records were removed or rewritten");
+  }
+
+  host::Host& host_;
+  const Store& store_;
+  const VerifyOptions& options_;
+  VerifyReport report_;
+  std::set<std::string> referenced_, chain_;
+  bool incomplete_ = false;
+};
+
+}  // namespace
+
+bool VerifyReport::ok() const {
+  return std::ranges::none_of(
+      findings, [](const Finding& finding) { return finding.level == Finding::Level::error; });
+}
+
+Result<VerifyReport> verify(host::Host& host, const Store& store, const std::string& run,
+                            const VerifyOptions& options) {
+  return Verifier(host, store, options).run(run);
+}
+
+Result<void> require_evidence(const Store& store, const Run& run) {
+  if (run.phase.empty()) return {};
+  const auto refused = [&](Error error) {
+    return std::unexpected(std::move(error).wrapped(
+        "run " + run.name + " does not verify, so nothing is done with it"));
+  };
+  auto contents = read_contents(store, run);
+  if (!contents) return refused(std::move(contents).error());
+  if (auto head = check_head(store, run, *contents); !head) return refused(std::move(head).error());
+  if (auto manifest = check_manifest(store, run); !manifest)
+    return refused(std::move(manifest).error());
+  return {};
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "remediate/run/rollback.h"
+#include "remediate/run/run_state.h"
+
+namespace remediate::run {
+
+struct Finding {
+  enum class Level : std::uint8_t { error, notice } level;
+  std::string where;  // "run-.../manifest.json", "op-0003 /path"
+  std::string what;
+};
+
+struct VerifyReport {
+  std::vector<std::string> runs;
+  std::uint64_t objects_checked = 0;
+  std::uint64_t held_checked = 0;
+  std::vector<Finding> findings;
+  [[nodiscard]] bool ok() const;  // no finding of level error
+};
+
+struct VerifyOptions {
+  std::string witness;  // "LENGTH:SHA256" noted when a run ended; empty: none
+  std::vector<crypto::Certificate>
+      approvers;  // of the policy; empty: plan signatures are not checked
+  std::uint64_t threshold = 0;
+  std::optional<Recovery> recovery;  // opens every object when given
+};
+
+/// Checks one run, or all of them: plan, plan signature, journal chain and signed head, signed
+/// manifest, every sealed object and every held file, and that what was removed is still gone.
+/// Changes nothing. `root` may be null when the run's root cannot be opened: then holds outside the
+/// store and targets are not checked and a finding says so.
+[[nodiscard]] Result<VerifyReport> verify(host::Host& host, const Store& store,
+                                          const std::string& run, const VerifyOptions& options);
+
+/// What rollback and finalize stand on: signed manifest, chain and head. signature or corrupt,
+/// naming what does not hold.
+[[nodiscard]] Result<void> require_evidence(const Store& store, const Run& run);
+
+}  // namespace remediate::run
