@@ -230,7 +230,12 @@ class Merge {
 
   /// What lies between two children that we left in place: `b` went, `a` came by our change.
   Result<void> between(Family& family, Run b, Run a) {
-    if (settled_as_bytes(family, b, a)) return {};
+    bool any_back = false;
+    for (auto n = b.from; n < b.to; ++n) {
+      TRY_LET(const bool is_back, there_again(family, family.b[n]));
+      any_back = any_back || is_back;
+    }
+    if (!any_back && settled_as_bytes(family, b, a)) return {};
     Indices surplus;
     for (auto n = a.from; n < a.to; ++n) {
       const auto y = family.a[n];
@@ -248,8 +253,7 @@ class Merge {
     std::size_t begin = b.from;
     for (auto n = b.from; n < b.to; ++n) {
       const auto x = family.b[n];
-      TRY_LET(const bool is_back, there_again(family, x));
-      if (!is_back) {
+      if (!family.back.contains(x)) {
         if (missing.empty()) begin = n;
         missing.push_back(x);
       } else if (!missing.empty()) {
@@ -310,27 +314,39 @@ class Merge {
   }
 
   /// Puts siblings of `before`, the first of them at position `begin`, after the nearest sibling
-  /// in front of them that `current` still has, else at the beginning of the parent.
+  /// in front of them that `current` still has, else at the beginning of the parent; after the
+  /// same comments and white space as before where these are still there.
   void insert(const Family& family, std::size_t begin, const Indices& missing) {
     const auto& parent = current_.tree.elements[family.parent_c];
     auto at = parent.start_tag.end;
+    auto old_at = before_.tree.elements[family.parent_b].start_tag.end;
     for (auto n = begin; n-- > 0;) {
       const auto z = counterpart(family, family.b[n]);
+      old_at = n + 1 == begin ? before_.tree.elements[family.b[n]].range.end : old_at;
       if (z == no_element) continue;
       at = current_.tree.elements[z].range.end;
       break;
     }
+    const auto ranges = removal_ranges(before_.tree, missing);
     std::string lines;
     std::string bare;
-    bool whole_lines = true;
-    for (const auto range : removal_ranges(before_.tree, missing)) {
-      const auto text = before_.tree.text(range);
-      whole_lines = whole_lines && is_line_end(text.back());
-      lines += text;
-    }
+    for (const auto range : ranges) lines += before_.tree.text(range);
     for (const auto x : missing) bare += bytes(before_, x);
+    const bool whole_lines = std::ranges::all_of(
+        ranges, [&](Span range) { return is_line_end(before_.tree.text(range).back()); });
     if (parent.self_closing()) {
       open_parent(family.parent_c, whole_lines ? lines : bare, whole_lines);
+      return;
+    }
+    if (current_.tree.bytes.substr(at).starts_with(
+            before_.tree.text({old_at, ranges.front().begin}))) {
+      for (const auto range : ranges) {
+        const auto between = before_.tree.text({old_at, range.begin});
+        if (current_.tree.bytes.substr(at).starts_with(between))
+          at += static_cast<std::uint32_t>(between.size());
+        patches_.push_back({{at, at}, std::string(before_.tree.text(range))});
+        old_at = range.end;
+      }
       return;
     }
     const auto line = whole_lines ? next_line(at) : std::uint32_t{0};
