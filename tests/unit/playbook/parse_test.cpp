@@ -1,10 +1,12 @@
-#include <catch2/catch.hpp>
+#include "remediate/playbook/parse.h"
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include <catch2/catch.hpp>
+
 #include "remediate/playbook/diagnostics.h"
-#include "remediate/playbook/parse.h"
 
 namespace remediate::playbook {
 namespace {
