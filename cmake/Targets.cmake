@@ -10,7 +10,9 @@ target_compile_definitions(remediate_options INTERFACE _FILE_OFFSET_BITS=64)
 target_include_directories(remediate_options INTERFACE "${CMAKE_SOURCE_DIR}")
 if(REMEDIATE_SANITIZE)
   target_compile_options(remediate_options INTERFACE
-    -fsanitize=${REMEDIATE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${REMEDIATE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+    # GCC sees uninitialized values in the sanitizers' own instrumentation.
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(remediate_options INTERFACE -fsanitize=${REMEDIATE_SANITIZE})
 else()
   target_compile_options(remediate_options INTERFACE

@@ -10,4 +10,4 @@ else
   folders='(remediate/(host|journal|run)|quarantine)/'
 fi
 [[ -f $build/compile_commands.json ]] || { echo "$build is not configured" >&2; exit 1; }
-run-clang-tidy-19 -quiet -j"${JOBS:-$(nproc)}" -p "$build" -warnings-as-errors='*' "^$PWD/$folders"
+PYTHONUNBUFFERED=1 run-clang-tidy-19 -quiet -j"${JOBS:-$(nproc)}" -p "$build" -warnings-as-errors='*' -extra-arg=-Wno-unknown-warning-option "^$PWD/$folders"
