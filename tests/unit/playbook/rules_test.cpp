@@ -1,4 +1,6 @@
+#include <fstream>
 #include <set>
+#include <string>
 
 #include <catch2/catch.hpp>
 
@@ -25,6 +27,20 @@ TEST_CASE("codes are unique, in order and well formed") {
     CHECK(codes.insert(std::string(rule.code)).second);
     CHECK(*codes.rbegin() == rule.code);
   }
+}
+
+TEST_CASE("the documentation describes every code, and no other") {
+  std::ifstream in(std::string(REMEDIATE_SOURCE_DIR) + "/docs/playbook-diagnostics.md");
+  REQUIRE(in);
+  std::set<std::string> described;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("| PB") || line.starts_with("| PW")) {
+      CHECK(described.insert(line.substr(2, 5)).second);
+    }
+  }
+  std::set<std::string> codes;
+  for (const Rule& rule : rules()) codes.insert(std::string(rule.code));
+  CHECK(described == codes);
 }
 
 TEST_CASE("globs that the matcher knows pass, others do not") {
