@@ -40,5 +40,22 @@ TEST_CASE("every shipped playbook is valid and free of warnings") {
   CHECK(count >= 7);
 }
 
+TEST_CASE("the example of the reference is valid, and the reference names every shipped playbook") {
+  const fs::path root(REMEDIATE_SOURCE_DIR);
+  const std::string reference = read_file(root / "docs" / "playbook-reference.md");
+  const auto begin = reference.find("```json\n");
+  REQUIRE(begin != std::string::npos);
+  const auto end = reference.find("```", begin + 8);
+  const auto parsed = parse_playbook(reference.substr(begin + 8, end - begin - 8), "reference");
+  INFO((parsed ? std::string() : texts(parsed.error())));
+  REQUIRE(parsed);
+  CHECK(parsed->warnings.empty());
+  for (const auto& entry : fs::directory_iterator(root / "playbooks")) {
+    if (entry.path().extension() != ".json") continue;
+    INFO(entry.path());
+    CHECK(reference.find("`" + entry.path().filename().string() + "`") != std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace remediate::playbook
