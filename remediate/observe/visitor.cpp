@@ -99,6 +99,8 @@ bool Visitor::list(const Job& job, std::shared_ptr<const host::Directory> handle
     folder->coverings = coverings;
     folder->depth = job.parent ? job.parent->depth + 1 : 0;
     folder->waiting = waiting_;
+    base_ = folder;
+    base_length_ = path_.empty() ? 0 : path_.size() - 1;
     folders_.push(folder, std::move(handle));
   }
   return carry_on;
@@ -216,16 +218,22 @@ bool Visitor::flush_count() {
 }
 
 void Visitor::set_path(const Job& job) {
-  chain_.clear();
-  for (const Folder* folder = job.parent.get(); folder != nullptr; folder = folder->parent.get()) {
-    chain_.push_back(folder);
-  }
-  path_.clear();
   const auto append = [this](std::string_view name) {
     if (!path_.empty()) path_ += '/';
     path_ += name;
   };
-  for (const Folder* folder : chain_ | std::views::reverse) append(folder->name);
+  if (job.parent && job.parent == base_) {
+    path_.resize(base_length_);
+  } else {
+    chain_.clear();
+    for (const Folder* above = job.parent.get(); above != nullptr; above = above->parent.get()) {
+      chain_.push_back(above);
+    }
+    path_.clear();
+    for (const Folder* above : chain_ | std::views::reverse) append(above->name);
+    base_ = job.parent;
+    base_length_ = path_.size();
+  }
   append(job.name);
 }
 

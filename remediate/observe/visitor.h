@@ -42,6 +42,9 @@ class Visitor {
   std::string waiting_;
   std::uint64_t counted_ = 0;  // files told to Shared
 
+  // A folder whose path is the first base_length_ bytes of path_: mostly the next one's parent.
+  std::shared_ptr<Folder> base_;
+  std::size_t base_length_ = 0;
   std::vector<const Folder*> chain_;
   std::vector<std::size_t> for_facts_;  // indexes into *coverings_
   std::vector<std::size_t> for_content_;

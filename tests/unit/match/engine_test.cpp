@@ -1,0 +1,431 @@
+#include "remediate/match/engine.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "remediate/crypto/digest.h"
+#include "remediate/match/regex_matcher.h"
+
+using namespace remediate;
+using namespace remediate::match;
+using remediate::observe::Need;
+using remediate::playbook::Authorises;
+using remediate::playbook::Condition;
+using Kind = Condition::Kind;
+
+namespace {
+
+class Facts final : public observe::TargetSource {
+ public:
+  bool broken = false;
+  [[nodiscard]] Result<observe::TargetFacts> facts() const override {
+    if (broken) return fail(Code::changed, "it changed");
+    observe::TargetFacts facts;
+    facts.filesystem = "ext4";
+    return facts;
+  }
+};
+
+Condition leaf(Kind kind, std::vector<std::string> values = {}) {
+  Condition condition;
+  condition.kind = kind;
+  condition.values = std::move(values);
+  return condition;
+}
+
+Condition tree(Kind kind, std::vector<Condition> children) {
+  Condition condition;
+  condition.kind = kind;
+  condition.children = std::move(children);
+  return condition;
+}
+
+Condition regex(const std::string& pattern, bool wide = false, bool ignore_case = false) {
+  Condition condition = leaf(Kind::regex);
+  condition.pattern = pattern;
+  condition.ignore_case = ignore_case;
+  condition.encodings = {playbook::Encoding::ascii};
+  if (wide) condition.encodings = {playbook::Encoding::utf16le};
+  return condition;
+}
+
+Condition yara(const std::string& rules, std::int64_t min_score = 0) {
+  Condition condition = leaf(Kind::yara);
+  condition.rules = rules;
+  condition.min_score = min_score;
+  return condition;
+}
+
+playbook::Playbook book(std::vector<std::pair<std::string, Condition>> conditions) {
+  playbook::Playbook made;
+  made.id = "playbook--1";
+  playbook::Scope scope;
+  scope.id = "web";
+  scope.include = {"**"};
+  scope.exclude = {"skip/**"};
+  made.scopes.push_back(scope);
+  for (auto& [id, condition] : conditions) {
+    playbook::Indicator indicator;
+    indicator.id = id;
+    indicator.scopes = {"web"};
+    indicator.match = std::move(condition);
+    indicator.authorises = Authorises::remove;
+    made.indicators.push_back(std::move(indicator));
+  }
+  return made;
+}
+
+/// An engine with the playbooks it looks at.
+struct Run {
+  explicit Run(playbook::Playbook playbook, EngineOptions options = {})
+      : playbooks{std::move(playbook)} {
+    auto compiled = Engine::compile(playbooks, options);
+    if (!compiled) FAIL(compiled.error().text());
+    engine = std::move(*compiled);
+    scope.playbook = "playbook--1";
+    scope.scope = "web";
+    scope.spelled = "C:\\www";
+    scope.folder = *RawPath::parse("www");
+  }
+  void see(const std::string& below, std::string_view content) {
+    engine->observe(file(below, content.size()), content, facts);
+  }
+  [[nodiscard]] observe::FileObservation file(const std::string& below, std::size_t size) const {
+    return {.scope = &scope,
+            .path = *RawPath::parse("www/" + below),
+            .below_scope = below,
+            .size = size};
+  }
+  std::vector<playbook::Playbook> playbooks;
+  std::unique_ptr<Engine> engine;
+  observe::ScopeInstance scope;
+  Facts facts;
+};
+
+std::vector<std::string> hits(Run& run, const std::string& below, std::string_view content) {
+  run.see(below, content);
+  std::vector<std::string> ids;
+  for (const FileMatch& match : run.engine->take_matches()) ids.push_back(match.indicator);
+  return ids;
+}
+
+Code refusal(Condition condition, std::string* text = nullptr) {
+  const std::vector<playbook::Playbook> playbooks{book({{"bad-one", std::move(condition)}})};
+  const auto engine = Engine::compile(playbooks, {});
+  REQUIRE_FALSE(engine.has_value());
+  if (text != nullptr) *text = engine.error().text();
+  return engine.error().code;
+}
+
+using Ids = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("each kind of condition matches what it names and nothing else") {
+  Condition size = leaf(Kind::size);
+  size.min_size = 3;
+  size.max_size = 4;
+  Condition magic = leaf(Kind::magic);
+  magic.offset = 1;
+  magic.bytes = std::string("\0\xff", 2);
+  Run run(book({{"path", leaf(Kind::path, {"**/shell.aspx"})},
+                {"sha256", leaf(Kind::sha256, {crypto::sha256_hex("abc")})},
+                {"sha1", leaf(Kind::sha1, {crypto::digest_hex(crypto::Algorithm::sha1, "abc")})},
+                {"md5", leaf(Kind::md5, {crypto::digest_hex(crypto::Algorithm::md5, "abc")})},
+                {"size", size},
+                {"magic", magic},
+                {"regex", regex("ev.l")}}));
+  CHECK(hits(run, "x", "") == Ids{});
+  CHECK(hits(run, "a/shell.aspx", "") == Ids{"path"});
+  CHECK(hits(run, "x", "abc") == Ids{"md5", "sha1", "sha256", "size"});
+  CHECK(hits(run, "x", "abcde") == Ids{});
+  CHECK(hits(run, "x", std::string("a\0\xffxx", 5)) == Ids{"magic"});
+  CHECK(hits(run, "x", std::string("\0\xff", 2)) == Ids{});
+  CHECK(hits(run, "x", "an ev\nl one") == Ids{"regex"});
+  CHECK(hits(run, "skip/shell.aspx", "abc") == Ids{});
+  CHECK(run.engine->take_issues().empty());
+}
+
+TEST_CASE("a match tells its reason, place, digest and facts") {
+  Run run(book(
+      {{"one", tree(Kind::all, {regex("ev[a-z]l", false, true), leaf(Kind::path, {"*.aspx"})})}}));
+  const std::string content = std::string(200, 'x') + "\x1b[EVALy" + std::string(200, 'z');
+  run.see("a.aspx", content);
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 1);
+  const FileMatch& match = matches[0];
+  CHECK(match.playbook == "playbook--1");
+  CHECK(match.scope == "web");
+  CHECK(match.path.bytes() == "www/a.aspx");
+  CHECK(match.authorises == Authorises::remove);
+  CHECK(match.sha256 == crypto::sha256_hex(content));
+  CHECK(match.exclusion.empty());
+  CHECK(match.facts.filesystem == "ext4");
+  REQUIRE(match.reasons.size() == 2);
+  CHECK(match.reasons[0].kind == "path");
+  CHECK(match.reasons[1].kind == "regex");
+  CHECK(match.reasons[1].offset == 202);
+  CHECK(match.reasons[1].excerpt.size() <= 80);
+  CHECK(match.reasons[1].excerpt.find("\x1b[EVALy") != std::string::npos);
+  CHECK(match.reasons[1].text == "regex /ev[a-z]l/ at byte 202");
+  CHECK(run.engine->take_matches().empty());
+}
+
+TEST_CASE("trees of all, any and not") {
+  const auto has = [](const std::string& text) { return regex(text); };
+  Run run(book({{"all", tree(Kind::all, {has("aa"), has("bb")})},
+                {"any", tree(Kind::any, {has("aa"), has("cc")})},
+                {"none", tree(Kind::negation, {tree(Kind::any, {has("aa"), has("bb")})})},
+                {"one", tree(Kind::all, {has("aa"), tree(Kind::negation, {has("bb")})})}}));
+  CHECK(hits(run, "x", "aa bb") == Ids{"all", "any"});
+  CHECK(hits(run, "x", "aa") == Ids{"any", "one"});
+  CHECK(hits(run, "x", "cc") == Ids{"any", "none"});
+  CHECK(hits(run, "x", "bb") == Ids{});
+}
+
+TEST_CASE("by path alone only what cannot match is skipped") {
+  auto playbook =
+      book({{"named", tree(Kind::all, {leaf(Kind::path, {"owa/*.aspx"}), regex("x+y")})},
+            {"not", tree(Kind::all, {leaf(Kind::path, {"*.php"}),
+                                     tree(Kind::negation, {leaf(Kind::path, {"index.php"})})})}});
+  Run run(std::move(playbook));
+  const auto need = [&](const std::string& below) { return run.engine->need(run.scope, below); };
+  CHECK(need("owa/a.aspx") == Need::content);
+  CHECK(need("owa/a.css") == Need::skip);
+  CHECK(need("a.php") == Need::content);
+  CHECK(need("index.php") == Need::skip);
+  CHECK(need("skip/a.php") == Need::skip);
+  CHECK(run.engine->max_file_size(run.scope) == 16u << 20);
+  observe::ScopeInstance other = run.scope;
+  other.scope = "unknown";
+  CHECK(run.engine->need(other, "a.php") == Need::skip);
+}
+
+TEST_CASE("known good files are reported with their exclusion") {
+  auto playbook = book({{"p", leaf(Kind::path, {"*"})}});
+  playbook.indicators[0].exclude_sha256 = {crypto::sha256_hex("good")};
+  Run run(std::move(playbook));
+  run.see("a", "good");
+  run.see("b", "bad");
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 2);
+  CHECK_FALSE(matches[0].exclusion.empty());
+  CHECK(matches[1].exclusion.empty());
+}
+
+TEST_CASE("a file in two scopes of one playbook is one match") {
+  auto playbook = book({{"p", leaf(Kind::path, {"**/a"})}});
+  playbook.scopes.push_back(playbook.scopes[0]);
+  playbook.scopes[1].id = "inner";
+  playbook.indicators[0].scopes.push_back("inner");
+  Run run(std::move(playbook));
+  observe::ScopeInstance inner = run.scope;
+  inner.scope = "inner";
+  auto second = run.file("d/a", 1);
+  second.scope = &inner;
+  second.below_scope = "a";
+  const std::vector<observe::FileObservation> places{run.file("d/a", 1), second};
+  run.engine->observe_in(places, "x", run.facts);
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 1);
+  CHECK(matches[0].scope == "inner");
+}
+
+TEST_CASE("UTF-16LE text is searched at both alignments, offsets are the file's") {
+  Run run(book({{"wide", regex("evil", true)}, {"narrow", regex("evil")}}));
+  const std::string wide("e\0v\0i\0l\0", 8);
+  CHECK(hits(run, "x", "evil") == Ids{"narrow"});
+  for (const std::size_t shift : {0u, 1u, 2u, 5u}) {
+    run.see("x", std::string(shift, '\0') + wide);
+    const auto matches = run.engine->take_matches();
+    INFO(shift);
+    REQUIRE(matches.size() == 1);
+    CHECK(matches[0].indicator == "wide");
+    CHECK(matches[0].reasons[0].offset == shift);
+  }
+  CHECK(hits(run, "x", std::string("e\1v\0i\0l\0", 8)) == Ids{});
+}
+
+TEST_CASE("bytes above 0x7f are bytes, in files and in patterns") {
+  Run run(book({{"high", regex("a\\xffb")}, {"any", regex("c.d")}}));
+  CHECK(hits(run, "x",
+             "a\xff"
+             "b") == Ids{"high"});
+  CHECK(hits(run, "x",
+             "c\xc3"
+             "d") == Ids{"any"});
+  CHECK(hits(run, "x",
+             "c\xc3\xa4"
+             "d") == Ids{});
+}
+
+TEST_CASE("many expressions find the same as each of them alone, short of memory too") {
+  std::vector<Condition> conditions;
+  for (int i = 0; i < 60; ++i) {
+    conditions.push_back(regex("k" + std::to_string(i) + "[a-f]*z", false, i % 2 == 0));
+    conditions.push_back(regex("[a-z]+" + std::to_string(i) + ".{3,40}q"));
+  }
+  std::string content;
+  for (int i = 0; i < 60; i += 3) content += "K" + std::to_string(i) + "abz k";
+  content += std::string(5000, 'y') + "7 abcdefq";
+  std::vector<std::vector<bool>> results;
+  for (const std::int64_t memory :
+       {RegexMatcher::default_memory, std::int64_t{1} << 17, std::int64_t{1} << 14}) {
+    RegexMatcher matcher(memory);
+    for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
+    matcher.prepare();
+    RegexMatcher::Search search(matcher, content);
+    std::vector<bool> found;
+    for (std::size_t i = 0; i < conditions.size(); ++i) found.push_back(search.find(i).has_value());
+    results.push_back(found);
+  }
+  std::vector<bool> alone;
+  for (const Condition& condition : conditions) {
+    RegexMatcher matcher;
+    REQUIRE(matcher.add(condition).has_value());
+    matcher.prepare();
+    alone.push_back(RegexMatcher::Search(matcher, content).find(0).has_value());
+  }
+  CHECK(std::count(alone.begin(), alone.end(), true) > 5);
+  CHECK(std::count(alone.begin(), alone.end(), false) > 5);
+  for (const auto& result : results) CHECK(result == alone);
+}
+
+TEST_CASE("what cannot be compiled is refused with the names of playbook and indicator") {
+  std::string text;
+  CHECK(refusal(regex("a(b"), &text) == Code::bad_input);
+  CHECK(text.find("bad-one") != std::string::npos);
+  CHECK(text.find("playbook--1") != std::string::npos);
+  for (const std::string pattern : {"a*", "", "x?", "(?m)^", "\\b", "$", "(?=a)b", "a)(b"}) {
+    INFO(pattern);
+    CHECK(refusal(regex(pattern)) == Code::bad_input);
+  }
+  CHECK(refusal(leaf(Kind::path, {"a**"})) == Code::bad_input);
+  CHECK(refusal(leaf(Kind::sha256, {"abc"})) == Code::bad_input);
+  CHECK(refusal(leaf(Kind::sha256, {crypto::sha256_hex("x").replace(0, 1, "G")})) ==
+        Code::bad_input);
+  CHECK(refusal(leaf(Kind::structure)) == Code::bad_input);
+  CHECK(refusal(leaf(Kind::magic)) == Code::bad_input);
+  CHECK(refusal(tree(Kind::all, {})) == Code::bad_input);
+  auto playbook = book({{"p", leaf(Kind::path, {"*"})}});
+  playbook.indicators[0].scopes = {"nowhere"};
+  const std::vector<playbook::Playbook> playbooks{playbook};
+  CHECK_FALSE(Engine::compile(playbooks, {}).has_value());
+}
+
+TEST_CASE("what was not read is unknown, never a no") {
+  Run run(book({{"absent", tree(Kind::negation, {regex("good")})},
+                {"path", leaf(Kind::path, {"*.aspx"})},
+                {"other", tree(Kind::all, {leaf(Kind::path, {"*.php"}), regex("x")})}}));
+  run.engine->observe(run.file("a.aspx", 10), "", run.facts);
+  CHECK(run.engine->take_matches().empty());
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 2);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].where == "www/a.aspx");
+  CHECK(issues[0].reason.find("absent") != std::string::npos);
+  CHECK(issues[1].reason.find("path") != std::string::npos);
+}
+
+TEST_CASE("a match whose facts cannot be had is an issue") {
+  Run run(book({{"p", leaf(Kind::path, {"*"})}}));
+  run.facts.broken = true;
+  run.see("a", "x");
+  CHECK(run.engine->take_matches().empty());
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues[0].reason.find("it changed") != std::string::npos);
+}
+
+TEST_CASE("a settings dump is matched by its structure and its fields are kept") {
+  Condition condition = leaf(Kind::structure);
+  condition.structure = "exchange-vdir-dump";
+  condition.script_in_url = true;
+  Run run(book({{"dump", condition}}));
+  std::string text;
+  for (const std::string key : {"Name", "PollInterval", "Server", "MetabasePath", "InternalUrl",
+                                "DistinguishedName", "Guid", "WhenChangedUTC", "IsValid"}) {
+    text += key + std::string(32 - key.size(), ' ') + ": value of " + key + "\r\n";
+  }
+  const std::string script = "http://f/<scr" + std::string("ipt>");
+  const std::string field = "ExternalUrl" + std::string(21, ' ') + ": ";
+  CHECK(hits(run, "x", text + field + "https://x/\r\n") == Ids{});
+  run.see("x", text + field + script + "\r\n");
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 1);
+  CHECK(matches[0].reasons[0].offset == text.size() + field.size() + 9);
+  std::string guid;
+  for (const DumpField& kept : matches[0].dump) {
+    if (kept.name == "Guid") guid = kept.value;
+    CHECK(kept.name != "PollInterval");
+  }
+  CHECK(guid == "value of Guid");
+}
+
+TEST_CASE("one engine serves several threads") {
+  Run run(book({{"a", regex("needle")},
+                {"b", regex("n..dle", true)},
+                {"p", leaf(Kind::path, {"**/*.aspx"})}}));
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&run, t] {
+      for (int i = 0; i < 200; ++i) {
+        const std::string content = std::string(static_cast<std::size_t>(i), ' ') + "needle";
+        run.see(std::to_string(t) + "/" + std::to_string(i) + ".aspx", content);
+      }
+    });
+  }
+  threads.clear();
+  CHECK(run.engine->take_matches().size() == 1600);
+}
+
+TEST_CASE("YARA rules match with externals, scores and reasons") {
+  if (!have_yara()) {
+    CHECK(refusal(yara("rule a { condition: true }")) == Code::unsupported);
+    return;
+  }
+  const std::string meta = "meta: author=\"An Author\" reference=\"https://r.example\" score=80 ";
+  Run run(book(
+      {{"text", yara("rule t { " + meta + "strings: $a=\"needle\" condition: $a }", 75)},
+       {"low", yara("rule l { meta: score=40 strings: $a=\"needle\" condition: $a }", 75)},
+       {"externals", yara("rule e { condition: filename == \"Shell.aspx\" and extension == "
+                          "\".aspx\" and filepath == \"C:\\\\www\\\\d\" and filetype == \"EXE\" "
+                          "and owner == \"\" }")}}));
+  CHECK(hits(run, "d/Shell.aspx", "MZ") == Ids{"externals"});
+  run.see("x", "a needle");
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 1);
+  CHECK(matches[0].indicator == "text");
+  const Reason& reason = matches[0].reasons.at(0);
+  CHECK(reason.offset == 2);
+  CHECK(reason.kind == "yara");
+  CHECK(reason.text ==
+        "YARA rule t, score 80, author An Author, reference https://r.example at byte 2");
+  CHECK(run.engine->take_issues().empty());
+}
+
+TEST_CASE("YARA rules that do not compile or include files are refused") {
+  if (!have_yara()) return;
+  std::string text;
+  CHECK(refusal(yara("rule a { condition: nothing }"), &text) == Code::bad_input);
+  CHECK(text.find("bad-one") != std::string::npos);
+  CHECK(refusal(yara("include \"/etc/passwd\" rule a { condition: true }")) == Code::bad_input);
+  CHECK(refusal(yara("")) == Code::bad_input);
+}
+
+TEST_CASE("a YARA rule that reaches a bound is unknown, also under not") {
+  if (!have_yara()) return;
+  const std::string rules = "rule many { strings: $a = \"a\" condition: #a > 100000000 }";
+  Run run(book({{"many", yara(rules)}, {"not", tree(Kind::negation, {yara(rules)})}}));
+  run.see("x", std::string(3'000'000, 'a'));
+  CHECK(run.engine->take_matches().empty());
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 2);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].reason.find("too many matches") != std::string::npos);
+}
