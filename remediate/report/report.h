@@ -32,7 +32,8 @@ namespace remediate::report {
 [[nodiscard]] Json error_json(const Error& error);
 
 /// OCSF 1.3.0 events of a run, one JSON object a line: 7002 File Remediation Activity for files
-/// (Evict, Restore), 7001 Remediation Activity for settings (Restore). `tool_version` fills metadata.product.
+/// (Evict, Restore), 7001 Remediation Activity for settings (Restore). `tool_version` fills
+/// metadata.product.
 [[nodiscard]] std::string ocsf_lines(const run::Run& run, const std::string& tool_version);
 
 }  // namespace remediate::report

@@ -1,0 +1,165 @@
+#include "remediate/report/words.h"
+
+#include <algorithm>
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+
+namespace remediate::report {
+namespace {
+
+constexpr std::size_t whole = std::size_t{64} << 20;  // larger than any text of a plan file
+
+std::string or_none(const std::string& text, std::string_view none) {
+  return text.empty() ? std::string(none) : shown(text);
+}
+
+}  // namespace
+
+std::string shown(std::string_view text) {
+  std::string safe;
+  while (true) {
+    const std::size_t end = text.find('\\');
+    safe += display(text.substr(0, end), whole);
+    if (end == std::string_view::npos) return safe;
+    safe += '\\';
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::vector<std::string> shown_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(shown(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string count(std::uint64_t number, std::string_view singular, std::string_view plural) {
+  std::string words = std::to_string(number) + " ";
+  if (number == 1) return words + std::string(singular);
+  return words + (plural.empty() ? std::string(singular) + "s" : std::string(plural));
+}
+
+PlanCounts count_operations(const plan::Plan& plan) {
+  PlanCounts counts;
+  for (const plan::Operation& operation : plan.operations) {
+    if (operation.action == plan::Action::quarantine) ++counts.files;
+    if (operation.action == plan::Action::reset_setting) {
+      counts.settings += std::max<std::uint64_t>(operation.setting.edits.size(), 1);
+    }
+    if (operation.action == plan::Action::instruct) ++counts.instructions;
+  }
+  return counts;
+}
+
+std::string summary(const plan::Plan& plan) {
+  const PlanCounts counts = count_operations(plan);
+  return count(counts.files, "file") + " quarantined, " + count(counts.settings, "setting") +
+         " reset, " + count(counts.instructions, "instruction") + ", " +
+         std::to_string(plan.reviews.size()) + " for review, " +
+         std::to_string(plan.exclusions.size()) + " excluded, " +
+         count(plan.issues.size(), "issue");
+}
+
+std::string playbook_name(const plan::Plan& plan, const std::string& id) {
+  const auto found = std::ranges::find(plan.playbooks, id, &plan::PlaybookReport::id);
+  return shown(found == plan.playbooks.end() || found->name.empty() ? id : found->name);
+}
+
+std::string found_by(const plan::Plan& plan, const std::string& playbook,
+                     const std::string& indicator) {
+  const std::string name = "playbook " + playbook_name(plan, playbook);
+  return indicator.empty() ? name : "indicator " + shown(indicator) + " of " + name;
+}
+
+std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan) {
+  std::vector<std::pair<std::string, std::string>> facts{
+      {"plan", shown(plan.plan_id)},
+      {"host", shown(plan.host.name) + " (id " + shown(plan.host.id) + ")"},
+      {"root", display(plan.host.root)},
+      {"made", format_utc(plan.created) + " by " + shown(plan.tool) + ", " +
+                   count(plan.files_scanned, "file") + " scanned"},
+      {"expires", format_utc(plan.expires)},
+      {"policy", plan.policy_sha256.empty() ? "none: the built-in limits"
+                                            : "sha256 " + shown(plan.policy_sha256)}};
+  for (const plan::PlaybookReport& playbook : plan.playbooks)
+    facts.emplace_back("playbook",
+                       shown(playbook.name) + ", revision " + std::to_string(playbook.revision) +
+                           " (" + shown(playbook.id) + ", sha256 " + shown(playbook.sha256) + ")");
+  return facts;
+}
+
+std::string reason_text(const plan::Reason& reason) {
+  std::string text = shown(reason.kind) + ": " + shown(reason.text);
+  if (reason.excerpt.empty() && reason.offset == 0) return text;
+  text += " [at byte " + std::to_string(reason.offset);
+  if (!reason.excerpt.empty()) text += ": " + display(reason.excerpt, whole);
+  return text + "]";
+}
+
+std::string difference_text(const plan::SettingDifference& difference) {
+  std::string text = shown(difference.kind) + " " + shown(difference.address);
+  if (!difference.attribute.empty()) text += " @" + shown(difference.attribute);
+  if (!difference.before.empty() || !difference.after.empty())
+    text += ": " + or_none(difference.before, "(nothing)") + " -> " +
+            or_none(difference.after, "(nothing)");
+  return text;
+}
+
+std::string action_text(plan::Action action) {
+  return action == plan::Action::reset_setting ? "reset setting"
+                                               : std::string(plan::action_name(action));
+}
+
+std::string limit_remedy(const plan::LimitReport& limit) {
+  const bool settings = limit.name.starts_with("settings");
+  const bool indicator = limit.name.starts_with("files removed by indicator");
+  const bool percent = limit.name.starts_with("files removed, as");
+  const std::string key = settings    ? "max_settings"
+                          : indicator ? "max_files_per_indicator"
+                          : percent   ? "max_percent"
+                                      : "max_files";
+  return "Look first whether the indicator is too broad: a rule that is wrong hits many good " +
+         std::string(settings ? "settings" : "files") +
+         ". If every one is right, split the work (fewer playbooks or a narrower scope), or let "
+         "whoever owns the host policy raise " +
+         key + ", then make a new plan.";
+}
+
+std::string issue_text(const plan::IssueReport& issue) {
+  return "not evaluated (" + shown(issue.kind) + "): " + or_none(issue.where, "(no single place)") +
+         ": " + shown(issue.reason);
+}
+
+std::vector<NextStep> next_steps(const plan::Plan& plan) {
+  if (plan.blocked())
+    return {
+        {"",
+         "This plan cannot be applied: a limit was exceeded (see LIMITS). Making it and reading "
+         "it changed nothing."}};
+  if (!plan.has_changes())
+    return {
+        {"", plan.operations.empty()
+                 ? "There is nothing to apply. That says only that these playbooks found nothing "
+                   "to act on in the scopes above."
+                 : "There is nothing to apply: only the instructions above remain, for a person."}};
+  return {
+      {"remediate plan ... -o plan.json", "Unless it was done: keep this plan in a file."},
+      {"remediate approve plan.json --cert CERTIFICATE --key KEY",
+       "Where the host policy names approvers, each of them reads this and signs:"},
+      {"remediate apply plan.json --confirm " + shown(plan.plan_id),
+       "Then, before " + format_utc(plan.expires) +
+           ", apply it. Nothing else than the above is done, and only to targets that are still "
+           "what is described here:"},
+      {"remediate rollback RUN",
+       "Undo it all later, or a part with --only (an operation or an indicator). `remediate list` "
+       "names the run:"},
+      {"remediate finalize RUN",
+       "When nobody will need the undo any more: the held originals are removed, the sealed copies "
+       "stay:"}};
+}
+
+}  // namespace remediate::report
