@@ -156,14 +156,11 @@ run 0 remediate list
 title "Verify: with the tool, and with openssl alone"
 run 0 remediate verify "$first"
 folder=$store/runs/$first
-signer=$(find "$store" -maxdepth 2 -name '*signer*' \( -name '*.crt' -o -name '*.pem' \) | head -n1)
 run 0 openssl cms -verify -binary -cades -inform DER -in "$folder/manifest.json.p7s" \
-  -content "$folder/manifest.json" -certfile "$signer" -nointern -noverify -purpose any -out /dev/null
-recovery_cert=$(find "$store" -maxdepth 2 -name '*recovery*' -name '*.crt' | head -n1)
-recovery_key=$(find "$store" -maxdepth 2 -name '*recovery*' -name '*.key' | head -n1)
+  -content "$folder/manifest.json" -certfile "$store/keys/signer.crt" -nointern -noverify -purpose any -out /dev/null
 object=$(find "$store/objects" -type f -name '*.p7m' | sort | head -n1)
-run 0 openssl cms -decrypt -binary -inform DER -in "$object" -recip "$recovery_cert" \
-  -inkey "$recovery_key" -out "$work/opened"
+run 0 openssl cms -decrypt -binary -inform DER -in "$object" -recip "$store/keys/recovery.crt" \
+  -inkey "$store/keys/recovery.key" -out "$work/opened"
 if grep -qF "$(sha256sum "$work/opened" | cut -d' ' -f1)" "$folder/manifest.json"; then
   good "the opened object has the digest that the signed manifest names"
 else
@@ -201,12 +198,12 @@ run 0 remediate plan "${plan_arguments[@]}" --root "$disk" -o "$work/third.json"
 apply_plan "$work/third.json"
 third=$run_id
 run 0 remediate finalize "$third"
-run 0 remediate export "$third" -o "$work/events.json" --as ocsf
+run 0 remediate export "$third" -o "$work/events.jsonl" --as ocsf
 run 0 remediate export "$third" -o "$work/samples.zip" --as infected-zip
-for file in "$work/events.json" "$work/samples.zip"; do
+for file in "$work/events.jsonl" "$work/samples.zip"; do
   if [[ -s $file ]]; then good "$(basename "$file"), $(stat -c %s "$file") bytes"; else bad "no $(basename "$file")"; fi
 done
-run 0 remediate rollback "$third" --recovery-key "$recovery_key"
+run 0 remediate rollback "$third" --recovery-key "$store/keys/recovery.key"
 same_as_before
 
 title "Nothing is left to do"

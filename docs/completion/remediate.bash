@@ -6,7 +6,7 @@ _remediate() {
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD - 1]}
   local commands="check plan show approve apply resume rollback finalize verify list export init"
-  local global="--store --policy --format -q --no-input --version --help"
+  local global="--store --policy --format -q --quiet --no-input --version --help"
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -26,12 +26,12 @@ _remediate() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
       ;;
-    --policy | --cert | --key | --html | --recovery-key | --recovery-cert | --signer-cert | --witness | -o | -p)
+    --policy | --cert | --key | --html | --recovery-key | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
       ;;
-    --confirm | --only) return ;;
+    --confirm | --only | --threads | --witness) return ;;
   esac
 
   if [[ -z $command ]]; then
@@ -41,14 +41,14 @@ _remediate() {
 
   local options=""
   case $command in
-    plan) options="-p --root -o --detailed-exitcode" ;;
+    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode" ;;
     show) options="--html" ;;
     approve) options="--cert --key" ;;
     apply) options="--confirm" ;;
-    rollback) options="--only --dry-run --outbox --recovery-key" ;;
-    verify) options="--witness" ;;
-    export) options="-o --as" ;;
-    init) options="--store --signer-cert --recovery-cert" ;;
+    rollback) options="--only --dry-run --outbox --recovery-key --with-privileges" ;;
+    verify) options="--witness --recovery-key" ;;
+    export) options="-o --output --as --recovery-key" ;;
+    init) options="--signer-cert --signer-key --recovery-cert" ;;
   esac
   if [[ $cur == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options $global" -- "$cur")
