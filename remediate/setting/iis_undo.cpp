@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -203,7 +204,6 @@ class Merge {
 
   Result<void> pair(Family& family) {
     const auto b_to_a = pair_siblings(before_.model, family.b, after_.model, family.a);
-    const auto a_to_c = pair_siblings(after_.model, family.a, current_.model, family.c);
     std::uint32_t previous = 0;
     for (std::size_t n = 0; n < family.b.size(); ++n) {
       if (b_to_a[n] == no_element) continue;
@@ -213,15 +213,30 @@ class Merge {
       previous = b_to_a[n];
       family.b_to_a.emplace(family.b[n], b_to_a[n]);
     }
-    std::vector<bool> known(current_.model.elements.size());
+    const auto a_to_c =
+        pair_siblings(after_.model, family.a, current_.model, without_returned(family));
+    std::set<std::uint32_t> known;
     for (std::size_t n = 0; n < family.a.size(); ++n) {
       if (a_to_c[n] == no_element) continue;
       family.a_to_c.emplace(family.a[n], a_to_c[n]);
-      known[a_to_c[n]] = true;
+      known.insert(a_to_c[n]);
     }
     for (const auto z : family.c)
-      if (!known[z]) family.added_since.push_back(z);
+      if (!known.contains(z)) family.added_since.push_back(z);
     return {};
+  }
+
+  /// The present children without those that say what one of ours said that we removed and none
+  /// of the remaining ones says: a twin that came back must not pass for one that stayed.
+  [[nodiscard]] Indices without_returned(const Family& family) const {
+    std::set<std::uint64_t> removed;
+    for (const auto x : family.b)
+      if (!family.b_to_a.contains(x)) removed.insert(before_.model.elements[x].subtree_hash);
+    for (const auto y : family.a) removed.erase(after_.model.elements[y].subtree_hash);
+    Indices out;
+    for (const auto z : family.c)
+      if (!removed.contains(current_.model.elements[z].subtree_hash)) out.push_back(z);
+    return out;
   }
 
   struct Run {
@@ -429,8 +444,16 @@ Result<Edited> undo_settings(std::string_view before, std::string_view after,
   TRY_LET(auto patches, Merge(old_version, our_version, now).run());
   TRY_LET(auto bytes, apply_patches(current, std::move(patches)));
   TRY_LET(const auto result, read_document(bytes));
-  TRY_LET(const bool right,
+  TRY_LET(bool right,
           differs_only_like(old_version.model, result.model, our_version.model, now.model));
+  const auto has_twins = [](const Document& document) {
+    return std::ranges::any_of(document.model.elements, &ModelElement::copy);
+  };
+  if (!right && (has_twins(old_version) || has_twins(now))) {
+    // Which of two twins others changed can be seen in more than one way from `after`.
+    TRY_LET(right,
+            differs_only_like(result.model, now.model, old_version.model, our_version.model));
+  }
   if (!right)
     return fail(Code::internal, "taking the change back did not lead to what was intended",
                 "nothing was changed; take it back by hand and report it");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -36,6 +37,44 @@ std::string without_numbers(std::string_view address) {
     out.push_back(address[i]);
   }
   return out;
+}
+
+/// How much two elements of one identity have in common.
+std::size_t likeness(const Model& a, std::uint32_t x, const Model& b, std::uint32_t y) {
+  std::size_t common = 0;
+  for (const auto& attribute : a.elements[x].attributes)
+    common += static_cast<std::size_t>(std::ranges::count(b.elements[y].attributes, attribute));
+  std::set<std::uint64_t> inside;
+  for (auto i = x + 1; i < a.elements[x].subtree_end; ++i)
+    inside.insert(a.elements[i].subtree_hash);
+  for (auto i = y + 1; i < b.elements[y].subtree_end; ++i)
+    common += inside.contains(b.elements[i].subtree_hash) ? 1 : 0;
+  return common;
+}
+
+/// Twins that are not equal: the most alike first when they are few, else in order.
+void pair_by_likeness(const Model& a, std::span<const std::uint32_t> from, const Model& b,
+                      std::vector<std::size_t> left, std::vector<std::uint32_t> right,
+                      std::vector<std::uint32_t>& partners) {
+  static constexpr std::size_t few = 8;
+  if (left.size() > few || right.size() > few) {
+    for (std::size_t n = 0; n < std::min(left.size(), right.size()); ++n)
+      partners[left[n]] = right[n];
+    return;
+  }
+  while (!left.empty() && !right.empty()) {
+    std::size_t best_left = 0, best_right = 0, best = 0;
+    for (std::size_t l = 0; l < left.size(); ++l)
+      for (std::size_t r = 0; r < right.size(); ++r)
+        if (const auto common = likeness(a, from[left[l]], b, right[r]); common > best) {
+          best = common;
+          best_left = l;
+          best_right = r;
+        }
+    partners[left[best_left]] = right[best_right];
+    left.erase(left.begin() + static_cast<std::ptrdiff_t>(best_left));
+    right.erase(right.begin() + static_cast<std::ptrdiff_t>(best_right));
+  }
 }
 
 class Comparison {
@@ -196,11 +235,10 @@ std::vector<std::uint32_t> pair_siblings(const Model& a, std::span<const std::ui
       equal->second.pop_front();
     }
     std::ranges::sort(taken);
-    std::size_t next = 0;
-    for (const auto candidate : twins.right) {
-      if (next == open.size()) break;
-      if (!std::ranges::binary_search(taken, candidate)) partners[open[next++]] = candidate;
-    }
+    std::vector<std::uint32_t> free;
+    for (const auto candidate : twins.right)
+      if (!std::ranges::binary_search(taken, candidate)) free.push_back(candidate);
+    pair_by_likeness(a, from, b, open, free, partners);
   }
   return partners;
 }

@@ -118,6 +118,17 @@ TEST_CASE("what is already undone is a success") {
                "          <virtualDirectory physicalPath='C:\\ProgramData\\COM1'  path='/x'/>\n"));
 }
 
+TEST_CASE("a twin that came back does not pass for the one that stayed") {
+  const std::string first = "  <location path=\"s\" note=\"1\"/>\n";
+  const std::string second = "  <location path=\"s\" note=\"2\"/>\n";
+  const std::string before = "<configuration>\n" + first + second + "</configuration>\n";
+  const auto changed = after(before, {removal("location[s]#1")});
+  CHECK(changed == replaced(before, first, ""));
+  const auto current = replaced(before, "note=\"2\"", "note=\"2\" late=\"1\"");
+  CHECK(undone(before, changed, current) == current);
+  CHECK(undone(before, changed, replaced(current, first, "")) == current);
+}
+
 TEST_CASE("a change of what we changed is a conflict that names it") {
   const auto before = small_configuration();
   const auto changed =
