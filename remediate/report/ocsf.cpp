@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "remediate/base/encoding.h"
 #include "remediate/plan/plan_file.h"
@@ -18,7 +20,6 @@ constexpr Status success{1, "Success"};
 constexpr Status failure{2, "Failure"};
 constexpr Status does_not_exist{3, "Does Not Exist"};
 constexpr Status partial{4, "Partial"};
-constexpr Status unsupported{5, "Unsupported"};
 constexpr Status error{6, "Error"};
 
 struct Activity {
@@ -41,7 +42,7 @@ std::int64_t milliseconds(Timestamp time) {
 Status apply_status(const run::OperationState& operation) {
   if (operation.state == State::not_done) {
     if (operation.outcome == "vanished") return does_not_exist;
-    return operation.outcome == "unsupported" ? unsupported : failure;
+    return failure;
   }
   if (operation.state == State::intended) return error;
   if (operation.state == State::captured || operation.state == State::sealed) return partial;
@@ -53,17 +54,17 @@ Status apply_status(const run::OperationState& operation) {
 Status rollback_status(const run::OperationState& operation) {
   if (operation.state == State::restored)
     return operation.outcome == "restored" ? success : partial;
-  return operation.state == State::restoring ? error : failure;
+  if (operation.state == State::restoring) return error;
+  return operation.outcome == "in_outbox" ? partial : failure;
 }
 
-bool rolled_back(const run::Run& run, const run::OperationState& operation) {
+/// Whether a rollback was tried; one that failed leaves the operation where it was, with a word of
+/// its own.
+bool rolled_back(const run::OperationState& operation) {
   if (operation.state == State::restored || operation.state == State::restoring) return true;
-  // A rollback that failed leaves the operation where it was, with its own outcome.
-  return run.phase == "rollback" && operation.state != State::planned &&
-         (operation.outcome == "failed" || operation.outcome == "refused" ||
-          operation.outcome == "tampered" || operation.outcome == "conflict" ||
-          operation.outcome == "outbox") &&
-         operation.state != State::not_done;
+  if (operation.state == State::not_done) return false;
+  constexpr std::string_view words[] = {"conflict", "in_outbox", "tampered", "failed", "refused"};
+  return std::ranges::find(words, operation.outcome) != std::end(words);
 }
 
 Json file_json(const plan::Plan& plan, const run::OperationState& state) {
@@ -83,7 +84,7 @@ Json file_json(const plan::Plan& plan, const run::OperationState& state) {
     file["ext"] = name.substr(dot + 1);
   if (!operation.precondition.sha256.empty())
     file["hashes"] = Json::array({Json{
-        {"algorithm", "SHA-256"}, {"algorithm_id", 3}, {"value", operation.precondition.sha256}}});
+        {"algorithm", "SHA-256"}, {"algorithm_id", 3}, {"value", shown(operation.precondition.sha256)}}});
   return file;
 }
 
@@ -101,13 +102,13 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
   const int class_uid = is_file ? 7002 : 7001;
   const char* class_name = is_file ? "File Remediation Activity" : "Remediation Activity";
   const std::string command = run.name + "/" + operation.id + "/" + event.phase;
-  const bool last = run.phase == event.phase;
+  const bool undo = std::string_view(event.phase) == "rollback";
+  const bool last = undo || (run.phase == event.phase && !rolled_back(state));
   const bool informational = event.status.id == success.id;
   // The last step's word and reason belong to the event of that step only.
-  const bool own = last || !rolled_back(run, state);
-  const std::string what = std::string(event.phase) == "rollback"
-                               ? (is_file ? "Put back " : "Took back the reset of ")
-                               : (is_file ? "Quarantined " : "Reset the setting ");
+  const bool own = undo || !rolled_back(state);
+  const std::string what = undo ? (is_file ? "Put back " : "Took back the reset of ")
+                                : (is_file ? "Quarantined " : "Reset the setting ");
 
   Json json{{"activity_id", event.activity.id},
             {"activity_name", event.activity.name},
@@ -138,10 +139,8 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
            {"uid", shown(command)},
            {"correlation_uid", shown(run.name)},
            {"log_name", "journal"}};
-  json["device"] = Json{{"hostname", shown(plan.host.name)},
-                        {"uid", shown(plan.host.id)},
-                        {"type", "Unknown"},
-                        {"type_id", 0}};
+  json["device"] = Json{{"uid", shown(plan.host.id)}, {"type", "Unknown"}, {"type_id", 0}};
+  if (!plan.host.name.empty()) json["device"]["hostname"] = shown(plan.host.name);
   json["countermeasures"] =
       Json::array({Json{{"version", "1.2.0"},
                         {"d3f_tactic", Json{{"name", event.activity.name}}},
@@ -172,7 +171,7 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
                           {"playbook", shown(operation.playbook)},
                           {"indicator", shown(operation.indicator)},
                           {"path", plan::path_to_json(operation.path)},
-                          {"object", state.entry.object}};
+                          {"object", shown(state.entry.object)}};
   if (!is_file) {
     Json changes = Json::array();
     for (const plan::SettingDifference& difference : operation.setting.differences)
@@ -197,10 +196,12 @@ std::string ocsf_lines(const run::Run& run, const std::string& tool_version) {
     if (operation.operation->action == plan::Action::instruct || operation.state == State::planned)
       continue;
     const bool is_file = operation.operation->action == plan::Action::quarantine;
-    const bool undone = rolled_back(run, operation);
+    const bool undone = rolled_back(operation);
     run::OperationState before;
     before.operation = operation.operation;
-    before.state = operation.state == State::restoring ? operation.before_restore : operation.state;
+    before.state = operation.state == State::restoring || operation.state == State::restored
+                       ? operation.before_restore
+                       : operation.state;
     before.outcome = undone ? "" : operation.outcome;
     add(operation, {"apply", is_file ? evict_file : restore_setting, apply_status(before)});
     if (undone)

@@ -27,12 +27,12 @@ Json operation_json(const std::string& id, std::string_view action, const std::s
 }
 
 Json entry_json(const quarantine::Entry& entry) {
-  return Json{{"sha256", entry.sha256},
+  return Json{{"sha256", shown(entry.sha256)},
               {"size", entry.metadata.stat.size},
-              {"object", entry.object},
+              {"object", shown(entry.object)},
               {"object_size", entry.object_size},
               {"open_for_writing", entry.open_for_writing},
-              {"after_sha256", entry.after_sha256}};
+              {"after_sha256", shown(entry.after_sha256)}};
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ Json run_json(const run::Run& run) {
     playbooks.push_back(Json{{"id", shown(playbook.id)},
                              {"name", shown(playbook.name)},
                              {"revision", playbook.revision},
-                             {"sha256", playbook.sha256}});
+                             {"sha256", shown(playbook.sha256)}});
   for (const run::OperationState& state : run.operations) {
     const plan::Operation& operation = *state.operation;
     const bool instruction = operation.action == plan::Action::instruct;
@@ -62,7 +62,7 @@ Json run_json(const run::Run& run) {
   }
   return Json{{"run_id", shown(run.name)},
               {"plan_id", shown(plan.plan_id)},
-              {"plan_sha256", run.plan_sha256},
+              {"plan_sha256", shown(run.plan_sha256)},
               {"status", run.closed ? shown(run.status) : "interrupted"},
               {"phase", shown(run.phase)},
               {"interrupted", !run.closed},
