@@ -27,6 +27,9 @@ Result<std::string> read_signed(const Store& store, const host::Directory& direc
   if (!verified)
     return std::unexpected(
         std::move(verified).error().wrapped("the signature of " + name + " does not hold"));
+  if (verified->signers.empty())
+    return fail(Code::signature, name + " is not signed by this store's signer",
+                "it was replaced or signed by somebody else: take both from a backup");
   return bytes;
 }
 

@@ -1,0 +1,80 @@
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/host/process.h"
+#include "remediate/report/report.h"
+#include "remediate/run/survey.h"
+
+namespace remediate::cli {
+namespace {
+
+constexpr int partial = 3;
+constexpr std::uint64_t max_plan_bytes = 256u << 20;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
+
+/// The id that the operator retypes: given, or asked for on a terminal.
+std::string confirmation(const Global& global, const std::string& given, const plan::Plan& plan) {
+  if (!given.empty() || global.no_input || !host::is_terminal(host::Stream::input)) return given;
+  std::cerr << report::plan_text(plan, host::is_terminal(host::Stream::error))
+            << "\nType the plan id to apply this plan: " << std::flush;
+  std::string typed;
+  std::getline(std::cin, typed);
+  return typed;
+}
+
+Result<int> apply(Global& global, const std::string& path, const std::string& confirm) {
+  TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
+  TRY_LET(std::string bytes, read_file(global, path, max_plan_bytes));
+  TRY_LET(plan::PlanFile file, plan::read_plan(std::move(bytes), path));
+  std::string signature;
+  if (auto read = read_file(global, path + ".p7s", max_signature_bytes))
+    signature = std::move(*read);
+  else if (read.error().code != Code::not_found)
+    return std::unexpected(std::move(read).error());
+
+  TRY_LET(const auto root, global.host.open_root(file.plan.host.root));
+  TRY_LET(const FileStat stat, root->stat());
+  const bool by_signature = policy.policy.threshold > 0;
+  const std::string confirmed = by_signature ? confirm : confirmation(global, confirm, file.plan);
+  plan::ApprovalRequest request{
+      std::move(file), std::move(signature), policy.policy,
+      policy.sha256,   policy.approvers,     run::host_facts(global.host, root->location(), stat),
+      confirmed,       global.host.now()};
+  TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
+  if (!confirm.empty() && confirm != approved.plan().plan_id)
+    return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",
+                "read the plan with `remediate show`");
+  if (!approved.plan().has_changes()) {
+    run::RunReport nothing{"", approved.plan().plan_id,     "apply", "nothing_to_do", false, "",
+                           {}, {"the plan changes nothing"}};
+    for (const plan::Operation& operation : approved.plan().operations)
+      nothing.operations.push_back({operation.id, std::string(plan::action_name(operation.action)),
+                                    operation.address, "to_do", operation.instruction});
+    return print_report(global, nothing, partial);
+  }
+  TRY_LET(const LockedStore locked, lock_store(global, true));
+  const auto progress = make_progress(global);
+  TRY_LET(const run::RunReport report,
+          run::apply(global.host, *locked.store, *root, approved,
+                     apply_options(policy, *locked.store), {*progress, global.stop}));
+  return print_report(global, report, partial);
+}
+
+}  // namespace
+
+void add_apply(CLI::App& app, Global& global, Action& chosen) {
+  auto* command = app.add_subcommand("apply", "does exactly an approved plan");
+  const auto path = std::make_shared<std::string>();
+  const auto confirm = std::make_shared<std::string>();
+  command->add_option("PLAN", *path, "the plan file; its signatures are in PLAN.p7s")->required();
+  command->add_option("--confirm", *confirm, "the plan's id, retyped");
+  command->callback([&, path, confirm] {
+    chosen = [&global, path, confirm] { return apply(global, *path, *confirm); };
+  });
+}
+
+}  // namespace remediate::cli

@@ -1,0 +1,73 @@
+#include <CLI/CLI.hpp>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/crypto/signature.h"
+#include "remediate/report/report.h"
+
+namespace remediate::cli {
+namespace {
+
+constexpr std::uint64_t max_plan_bytes = 256u << 20;
+constexpr std::uint64_t max_pem_bytes = 64u << 10;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
+
+struct Options {
+  std::string plan;
+  std::string certificate;
+  std::string key;
+};
+
+Result<int> approve(Global& global, const Options& options) {
+  TRY_LET(std::string bytes, read_file(global, options.plan, max_plan_bytes));
+  TRY_LET(const plan::PlanFile file, plan::read_plan(std::move(bytes), options.plan));
+  TRY_LET(const std::string certificate_pem, read_file(global, options.certificate, max_pem_bytes));
+  TRY_LET(const auto certificate,
+          crypto::Certificate::from_pem(certificate_pem, options.certificate));
+  TRY_LET(const std::string key_pem, read_file(global, options.key, max_pem_bytes));
+  TRY_LET(const auto key, crypto::PrivateKey::from_pem(key_pem, options.key));
+  if (!key.matches(certificate))
+    return fail(Code::usage,
+                display(options.key) + " is not the key of " + display(options.certificate),
+                "give a pair that belongs together");
+  if (file.plan.expires <= global.host.now())
+    return fail(Code::stale_plan, "plan " + file.plan.plan_id + " has expired", "make a new plan");
+
+  const std::string target = options.plan + ".p7s";
+  std::string signature;
+  auto present = read_file(global, target, max_signature_bytes);
+  if (present) {
+    TRY_LET(signature, crypto::add_signer(*present, file.bytes, certificate, key));
+  } else if (present.error().code == Code::not_found) {
+    TRY_LET(signature, crypto::sign_detached(file.bytes, certificate, key));
+  } else {
+    return std::unexpected(std::move(present).error());
+  }
+  TRY(write_file(global, target, signature));
+  if (global.json())
+    TRY(print(Json{{"plan_id", file.plan.plan_id},
+                   {"approver", certificate.subject()},
+                   {"fingerprint", certificate.fingerprint()},
+                   {"signature", display(target)}}));
+  else
+    TRY(print(report::plan_text(file.plan, global.colour()) + "\napproved: plan " +
+              file.plan.plan_id + "\n  by " + certificate.subject() + " (sha256 " +
+              certificate.fingerprint() + ")\n  in " + display(target) + "\n"));
+  return 0;
+}
+
+}  // namespace
+
+void add_approve(CLI::App& app, Global& global, Action& chosen) {
+  auto* command = app.add_subcommand("approve", "shows a plan and adds a signature to it");
+  const auto options = std::make_shared<Options>();
+  command->add_option("PLAN", options->plan, "the plan file")->required();
+  command->add_option("--cert", options->certificate, "the approver's certificate (PEM)")
+      ->required();
+  command->add_option("--key", options->key, "the approver's private key (PEM)")->required();
+  command->callback(
+      [&, options] { chosen = [&global, options] { return approve(global, *options); }; });
+}
+
+}  // namespace remediate::cli

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "remediate/base/json.h"
+#include "remediate/host/host.h"
+#include "remediate/run/host_policy.h"
+#include "remediate/run/rollback.h"
+#include "remediate/run/session.h"
+#include "remediate/run/store.h"
+
+namespace CLI {
+class App;
+}
+
+namespace remediate::cli {
+
+/// What every command has: the options that stand before or behind its name, and the host.
+struct Global {
+  host::Host& host;
+  const std::atomic<bool>& stop;
+  std::string store{};
+  std::string policy{};
+  std::string format = "text";
+  bool quiet = false;
+  bool no_input = false;
+  [[nodiscard]] bool json() const { return format == "json"; }
+  [[nodiscard]] bool colour() const;
+};
+
+/// A command's work; the value is the exit code.
+using Action = std::function<Result<int>()>;
+
+// One file each: adds the command to the parser and sets `chosen` when it was named.
+void add_check(CLI::App& app, Global& global, Action& chosen);
+void add_plan(CLI::App& app, Global& global, Action& chosen);
+void add_show(CLI::App& app, Global& global, Action& chosen);
+void add_approve(CLI::App& app, Global& global, Action& chosen);
+void add_apply(CLI::App& app, Global& global, Action& chosen);
+void add_resume(CLI::App& app, Global& global, Action& chosen);
+void add_rollback(CLI::App& app, Global& global, Action& chosen);
+void add_finalize(CLI::App& app, Global& global, Action& chosen);
+void add_verify(CLI::App& app, Global& global, Action& chosen);
+void add_list(CLI::App& app, Global& global, Action& chosen);
+void add_export(CLI::App& app, Global& global, Action& chosen);
+void add_init(CLI::App& app, Global& global, Action& chosen);
+
+[[nodiscard]] std::string tool_name();  // "remediate 0.1.0"
+
+// Output. Data goes to stdout, messages and progress to stderr.
+[[nodiscard]] Result<void> print(const std::string& text);
+[[nodiscard]] Result<void> print(const Json& document);
+void message(const Global& global, const std::string& text);
+/// Prints what a run ended with; 0, 3 (partial) or `incomplete`.
+[[nodiscard]] Result<int> print_report(const Global& global, const run::RunReport& report,
+                                       int incomplete);
+
+// Files that the operator names; "-" is stdin or stdout.
+[[nodiscard]] Result<std::string> read_file(Global& global, const std::string& path,
+                                            std::uint64_t max_bytes);
+[[nodiscard]] Result<void> write_file(Global& global, const std::string& path,
+                                      const std::string& bytes);
+
+/// The progress of a run on stderr: one line, rewritten on a terminal.
+[[nodiscard]] std::unique_ptr<run::Progress> make_progress(const Global& global);
+
+/// A store for changing: locked, made on first use where `create` says so (and that is told).
+struct LockedStore {
+  std::unique_ptr<run::Store> store;
+  std::unique_ptr<host::Lock> lock;
+};
+[[nodiscard]] Result<LockedStore> lock_store(Global& global, bool create);
+
+/// The policy's recovery certificates, else the store's own.
+[[nodiscard]] run::ApplyOptions apply_options(const run::HostPolicy& policy,
+                                              const run::Store& store);
+/// The key in `file` with the certificate it belongs to (the store's or the policy's).
+[[nodiscard]] Result<run::Recovery> load_recovery(Global& global, const std::string& file,
+                                                  const run::HostPolicy& policy,
+                                                  const run::Store& store);
+/// The root of a run, refused when it is not the one that was recorded.
+[[nodiscard]] Result<std::unique_ptr<host::Directory>> open_run_root(Global& global,
+                                                                     const run::Run& run);
+
+}  // namespace remediate::cli

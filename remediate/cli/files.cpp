@@ -1,0 +1,108 @@
+#include <iostream>
+#include <iterator>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/host/durable.h"
+
+namespace remediate::cli {
+namespace {
+
+struct Place {
+  std::string folder;
+  std::string name;
+};
+Place place_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+constexpr std::uint64_t max_key_bytes = 64u << 10;
+
+}  // namespace
+
+Result<std::string> read_file(Global& global, const std::string& path, std::uint64_t max_bytes) {
+  if (path == "-") {
+    std::string bytes;
+    char buffer[65536];
+    while (bytes.size() <= max_bytes &&
+           (std::cin.read(buffer, sizeof buffer), std::cin.gcount() > 0))
+      bytes.append(buffer, static_cast<std::size_t>(std::cin.gcount()));
+    if (bytes.size() > max_bytes)
+      return fail(Code::limit,
+                  "the standard input is larger than " + std::to_string(max_bytes) + " bytes",
+                  "give a smaller file");
+    return bytes;
+  }
+  const Place place = place_of(path);
+  const auto wrap = [&](Error error) {
+    return std::unexpected(std::move(error).wrapped("cannot read " + display(path)));
+  };
+  auto directory = global.host.open_root(place.folder);
+  if (!directory) return wrap(std::move(directory).error());
+  auto bytes = host::read_whole(**directory, place.name, max_bytes);
+  if (!bytes) return wrap(std::move(bytes).error());
+  return bytes;
+}
+
+Result<void> write_file(Global& global, const std::string& path, const std::string& bytes) {
+  if (path == "-") return print(bytes);
+  const Place place = place_of(path);
+  const auto write = [&]() -> Result<void> {
+    TRY_LET(const auto directory, global.host.open_root(place.folder));
+    return host::write_durable(*directory, place.name, bytes);
+  };
+  auto written = write();
+  if (!written)
+    return std::unexpected(std::move(written).error().wrapped("cannot write " + display(path)));
+  return {};
+}
+
+Result<LockedStore> lock_store(Global& global, bool create) {
+  LockedStore locked;
+  TRY_LET(locked.store, create ? run::Store::open_or_create(global.host, global.store)
+                               : run::Store::open(global.host, global.store));
+  if (locked.store->created())
+    message(global, "made a store at " + display(global.store) +
+                        " with a signer and a recovery key of its own (keys/): copy "
+                        "keys/recovery.key off this host");
+  TRY_LET(locked.lock, locked.store->lock());
+  return locked;
+}
+
+run::ApplyOptions apply_options(const run::HostPolicy& policy, const run::Store& store) {
+  run::ApplyOptions options;
+  options.recipients = policy.recovery;
+  if (options.recipients.empty()) options.recipients.push_back(store.recovery());
+  options.max_sealed_bytes = policy.policy.max_sealed_bytes;
+  options.tool = tool_name();
+  return options;
+}
+
+Result<run::Recovery> load_recovery(Global& global, const std::string& file,
+                                    const run::HostPolicy& policy, const run::Store& store) {
+  TRY_LET(const std::string pem, read_file(global, file, max_key_bytes));
+  TRY_LET(crypto::PrivateKey key, crypto::PrivateKey::from_pem(pem, file));
+  std::vector<crypto::Certificate> candidates = policy.recovery;
+  candidates.push_back(store.recovery());
+  for (const crypto::Certificate& candidate : candidates)
+    if (key.matches(candidate)) return run::Recovery{candidate, std::move(key)};
+  return fail(Code::configuration,
+              display(file) + " belongs to no recovery certificate of this store or policy",
+              "give the key of the certificate that the run was sealed to");
+}
+
+Result<std::unique_ptr<host::Directory>> open_run_root(Global& global, const run::Run& run) {
+  const plan::HostFacts& recorded = run.plan.plan.host;
+  TRY_LET(auto root, global.host.open_root(recorded.root));
+  TRY_LET(const FileStat stat, root->stat());
+  if (stat.id.inode != recorded.root_id.inode || stat.id.device != recorded.root_id.device)
+    return fail(Code::stale_plan,
+                display(recorded.root) + " is not the directory that the run worked on",
+                "mount or name the same tree again");
+  return root;
+}
+
+}  // namespace remediate::cli

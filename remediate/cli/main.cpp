@@ -1,0 +1,99 @@
+#include <exception>
+
+#include <CLI/CLI.hpp>
+
+#include "remediate/base/encoding.h"
+#include "remediate/cli/command.h"
+#include "remediate/host/process.h"
+#include "remediate/report/report.h"
+
+namespace {
+
+using remediate::cli::Action;
+using remediate::cli::Global;
+
+constexpr int exit_usage = 64;
+std::atomic<bool> stop_requested{false};
+
+std::string default_store(remediate::host::Host& host) {
+  if (host.superuser()) return "/var/lib/remediate";
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && *state == '/') return std::string(state) + "/remediate";
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr && *home == '/' ? home : "/nonexistent") +
+         "/.local/state/remediate";
+}
+
+int report_error(const Global& global, const remediate::Error& error) {
+  if (global.json()) {
+    // Nothing more can be done when even the error cannot be written.
+    (void)remediate::cli::print(remediate::report::error_json(error));
+  } else {
+    std::string text = "remediate: " + error.message + "\n";
+    for (const std::string& cause : error.causes) text += "  - " + cause + "\n";
+    if (!error.remedy.empty()) text += "  what to do: " + error.remedy + "\n";
+    std::fputs(text.c_str(), stderr);
+  }
+  return remediate::exit_code(error.code);
+}
+
+int run(int count, char** words) {
+  const auto host = remediate::host::native_host();
+  Global global{*host, stop_requested};
+  global.store = default_store(*host);
+  CLI::App app(
+      "Plans, applies, proves and rolls back the removal of web shells and what they changed.",
+      "remediate");
+  app.set_version_flag("--version", remediate::cli::tool_name());
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--store", global.store, "the tool's own folder")->capture_default_str();
+  app.add_option("--policy", global.policy,
+                 "the host's policy (default /etc/remediate/policy.json where it exists)");
+  app.add_option("--format", global.format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.add_flag("-q,--quiet", global.quiet, "no messages and no progress");
+  app.add_flag("--no-input", global.no_input, "never ask");
+
+  Action chosen;
+  using Add = void (*)(CLI::App&, Global&, Action&);
+  for (const Add add :
+       {remediate::cli::add_check, remediate::cli::add_plan, remediate::cli::add_show,
+        remediate::cli::add_approve, remediate::cli::add_apply, remediate::cli::add_resume,
+        remediate::cli::add_rollback, remediate::cli::add_finalize, remediate::cli::add_verify,
+        remediate::cli::add_list, remediate::cli::add_export, remediate::cli::add_init})
+    add(app, global, chosen);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    for (int index = 1; index + 1 < count; ++index)
+      if (std::string_view(words[index]) == "--format" &&
+          std::string_view(words[index + 1]) == "json")
+        global.format = "json";
+    for (int index = 1; index < count; ++index)
+      if (std::string_view(words[index]) == "--format=json") global.format = "json";
+    report_error(global, {remediate::Code::usage, remediate::display(error.what()),
+                          "`remediate --help`, `remediate COMMAND --help`"});
+    return exit_usage;
+  }
+  auto code = chosen();
+  return code ? *code : report_error(global, code.error());
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  remediate::host::harden_process();
+  remediate::host::stop_on_signal(stop_requested);
+  try {
+    return run(count, words);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr,
+                 "remediate: internal error: %s\n  what to do: `remediate resume` continues an "
+                 "interrupted run\n",
+                 remediate::display(error.what()).c_str());
+    return 1;
+  }
+}

@@ -1,0 +1,86 @@
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/host/process.h"
+#include "remediate/report/report.h"
+
+namespace remediate::cli {
+namespace {
+
+class StderrProgress final : public run::Progress {
+ public:
+  void step(const std::string& phase, std::uint64_t done, std::uint64_t total,
+            const std::string& what) override {
+    const auto now = std::chrono::steady_clock::now();
+    const bool end = done == total;
+    if (!end && now - last_ <
+                    (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(2000)))
+      return;
+    last_ = now;
+    const std::string line = phase + " " + std::to_string(done) + "/" + std::to_string(total) +
+                             (what.empty() ? "" : " " + what.substr(0, 60));
+    if (terminal_)
+      std::fprintf(stderr, "\r\x1b[K%s%s", line.c_str(), end ? "\n" : "");
+    else
+      std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  void note(const std::string& text) override { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+ private:
+  const bool terminal_ = host::is_terminal(host::Stream::error);
+  std::chrono::steady_clock::time_point last_{};
+};
+
+class NoProgress final : public run::Progress {
+ public:
+  void step(const std::string&, std::uint64_t, std::uint64_t, const std::string&) override {}
+  void note(const std::string&) override {}
+};
+
+}  // namespace
+
+std::string tool_name() { return "remediate " REMEDIATE_VERSION; }
+
+bool Global::colour() const {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return !json() && (no_colour == nullptr || *no_colour == '\0') &&
+         host::is_terminal(host::Stream::output);
+}
+
+Result<void> print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    return fail(Code::io,
+                std::string("cannot write to the standard output: ") + std::strerror(errno),
+                "give it a place to write to");
+  return {};
+}
+
+Result<void> print(const Json& document) { return print(write_json(document)); }
+
+void message(const Global& global, const std::string& text) {
+  if (!global.quiet) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+Result<int> print_report(const Global& global, const run::RunReport& report, int incomplete) {
+  if (global.json())
+    TRY(print(report::outcome_json(report)));
+  else
+    TRY(print(report::outcome_text(report, global.colour())));
+  const bool complete =
+      !report.interrupted &&
+      (report.status == "done" || report.status == "nothing_to_do" || report.status == "planned");
+  return complete ? 0 : incomplete;
+}
+
+std::unique_ptr<run::Progress> make_progress(const Global& global) {
+  if (global.quiet) return std::make_unique<NoProgress>();
+  return std::make_unique<StderrProgress>();
+}
+
+}  // namespace remediate::cli

@@ -1,0 +1,65 @@
+#include <CLI/CLI.hpp>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/report/report.h"
+#include "remediate/run/survey.h"
+
+namespace remediate::cli {
+namespace {
+
+constexpr int changes_pending = 2;
+
+struct Options {
+  std::vector<std::string> playbooks;
+  std::string root = "/";
+  std::string output;
+  std::string html;
+  unsigned threads = 2;
+  bool detailed = false;
+};
+
+Result<int> plan(Global& global, const Options& options) {
+  TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
+  TRY_LET(const std::vector<playbook::Playbook> playbooks, run::load_playbooks(options.playbooks));
+  run::SurveyOptions survey;
+  survey.root = options.root;
+  survey.store = global.store;
+  survey.tool = tool_name();
+  survey.threads = options.threads;
+  TRY_LET(const plan::PlanFile file, run::make_plan(global.host, playbooks, policy, survey));
+  if (!options.output.empty()) TRY(write_file(global, options.output, file.bytes));
+  if (!options.html.empty()) TRY(write_file(global, options.html, report::plan_html(file.plan)));
+  if (global.json() && options.output != "-")
+    TRY(print(file.bytes));
+  else if (options.output != "-")
+    TRY(print(report::plan_text(file.plan, global.colour())));
+  if (!options.output.empty() && options.output != "-")
+    message(global, "plan " + file.plan.plan_id + " written to " + display(options.output));
+  return options.detailed && file.plan.has_changes() ? changes_pending : 0;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Global& global, Action& chosen) {
+  auto* command =
+      app.add_subcommand("plan", "the dry run: says what would be done and changes nothing");
+  const auto options = std::make_shared<Options>();
+  command->add_option("-p,--playbook", options->playbooks, "playbook file (may be repeated)")
+      ->required();
+  command
+      ->add_option("--root", options->root,
+                   "the tree to look at: / or another machine's mounted disk")
+      ->capture_default_str();
+  command->add_option("-o,--output", options->output, "write the plan here (- for stdout)");
+  command->add_option("--html", options->html, "write the change request as an HTML page here");
+  command->add_option("--threads", options->threads, "readers at work")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
+  command->callback(
+      [&, options] { chosen = [&global, options] { return plan(global, *options); }; });
+}
+
+}  // namespace remediate::cli

@@ -1,0 +1,48 @@
+#include <CLI/CLI.hpp>
+
+#include "remediate/base/try.h"
+#include "remediate/cli/command.h"
+#include "remediate/report/report.h"
+
+namespace remediate::cli {
+namespace {
+
+struct Options {
+  std::string run;
+  std::string witness;
+  std::string recovery_key;
+};
+
+Result<int> verify(Global& global, const Options& options) {
+  TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
+  TRY_LET(const auto store, run::Store::open(global.host, global.store));
+  run::VerifyOptions verify_options{options.witness, policy.approvers, policy.policy.threshold,
+                                    std::nullopt};
+  if (!options.recovery_key.empty()) {
+    TRY_LET(verify_options.recovery, load_recovery(global, options.recovery_key, policy, *store));
+  }
+  TRY_LET(const run::VerifyReport report,
+          run::verify(global.host, *store, options.run, verify_options));
+  if (global.json())
+    TRY(print(report::verify_json(report)));
+  else
+    TRY(print(report::verify_text(report, global.colour())));
+  return report.ok() ? 0 : exit_code(Code::signature);
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Global& global, Action& chosen) {
+  auto* command = app.add_subcommand(
+      "verify", "checks signatures, chain, objects and holds of one run or of all");
+  const auto options = std::make_shared<Options>();
+  command->add_option("RUN", options->run, "the run; all of them when none is named");
+  command->add_option("--witness", options->witness,
+                      "a head (LENGTH:SHA256) that was noted elsewhere when a run ended");
+  command->add_option("--recovery-key", options->recovery_key,
+                      "also open every sealed object with this key (PEM)");
+  command->callback(
+      [&, options] { chosen = [&global, options] { return verify(global, *options); }; });
+}
+
+}  // namespace remediate::cli

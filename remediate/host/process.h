@@ -1,0 +1,21 @@
+#pragma once
+
+#include <atomic>
+
+namespace remediate::host {
+
+enum class Stream : unsigned char { input, output, error };
+
+/// True when a person is at the other end.
+[[nodiscard]] bool is_terminal(Stream stream);
+
+/// Makes this process safe to start from anywhere: closed standard streams become the null
+/// device (so that no file of ours gets their number), other inherited descriptors are closed,
+/// files are created private, loader and locale variables of the environment are dropped.
+void harden_process();
+
+/// An interrupt or a request to end sets `flag`; a second one ends the process. A reader that
+/// goes away is an error of the write, not a signal.
+void stop_on_signal(std::atomic<bool>& flag);
+
+}  // namespace remediate::host
