@@ -5,10 +5,10 @@
 #       playbooks name, proves what was done with stock openssl, and takes it all back
 #   remediate/demo.sh --root DIR [--playbook FILE]...
 #       plans on a tree of your own with the shipped (or your own) playbooks; changes nothing
-# --keep leaves the temporary folder. Exit 0 only when everything was as expected.
+# --build DIR uses that finished build folder; --keep leaves the temporary folder. Exit 0 only when everything was as expected.
 set -uo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-root="" keep=no install=yes
+root="" build="" keep=no install=yes
 playbooks=()
 usage() {
   sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
@@ -18,6 +18,7 @@ while (($# > 0)); do
   case $1 in
     --root) root=${2:?"--root needs a folder"}; shift ;;
     --playbook) playbooks+=("$(realpath -e -- "${2:?"--playbook needs a file"}")") || exit 64; shift ;;
+    --build) build=$(realpath -e -- "${2:?"--build needs a folder"}") || exit 64; shift ;;
     --keep) keep=yes ;;
     --no-install) install=no ;;
     *) usage ;;
@@ -72,16 +73,18 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-title "Build"
-if [[ $install == yes ]]; then
-  "$source_dir/tests/support/install_packages.sh" build || stop "packages are missing"
+if [[ -z $build ]]; then
+  title "Build"
+  if [[ $install == yes ]]; then
+    "$source_dir/tests/support/install_packages.sh" build || stop "packages are missing"
+  fi
+  build=$source_dir/build/release
+  (
+    cd "$source_dir" &&
+      cmake --preset release &&
+      cmake --build --preset release -j "$(nproc)" --target remediate sample_tree tree_manifest
+  ) >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; stop "the build failed"; }
 fi
-build=$source_dir/build/release
-(
-  cd "$source_dir" &&
-    cmake --preset release &&
-    cmake --build --preset release -j "$(nproc)" --target remediate sample_tree tree_manifest
-) >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; stop "the build failed"; }
 PATH=$build/remediate/cli:$build/tests/support:$PATH
 remediate --version || stop "the tool does not start"
 
@@ -113,10 +116,19 @@ removed() {
     bad "the virtual directory is not gone, or more than it"
   fi
 }
+# same_as_before [sealed]: files made anew from sealed objects may lose that two names were one.
 same_as_before() {
+  local without=() all="names, bytes, modes, owners, ACLs, attributes, times, holes"
   manifest >"$work/after.manifest"
   if cmp -s "$work/before.manifest" "$work/after.manifest"; then
-    good "the tree is what it was: names, bytes, modes, owners, ACLs, attributes, times, links, holes"
+    good "the tree is what it was: $all, hard links"
+    return
+  fi
+  without=(sed -E 's/ nlink=[0-9]+//; s/ linked-with=.*//')
+  if [[ ${1:-} == sealed ]] &&
+    cmp -s <("${without[@]}" "$work/before.manifest") <("${without[@]}" "$work/after.manifest"); then
+    good "the tree is what it was: $all"
+    echo "   note: names that were hard links to one file came back as files of their own"
   else
     bad "the tree differs from what it was"
     diff "$work/before.manifest" "$work/after.manifest" | head -n 20
@@ -157,7 +169,7 @@ title "Verify: with the tool, and with openssl alone"
 run 0 remediate verify "$first"
 folder=$store/runs/$first
 run 0 openssl cms -verify -binary -cades -inform DER -in "$folder/manifest.json.p7s" \
-  -content "$folder/manifest.json" -certfile "$store/keys/signer.crt" -nointern -noverify -purpose any -out /dev/null
+  -content "$folder/manifest.json" -CAfile "$store/keys/signer.crt" -purpose any -out /dev/null
 object=$(find "$store/objects" -type f -name '*.p7m' | sort | head -n1)
 run 0 openssl cms -decrypt -binary -inform DER -in "$object" -recip "$store/keys/recovery.crt" \
   -inkey "$store/keys/recovery.key" -out "$work/opened"
@@ -186,7 +198,7 @@ run 0 remediate --policy "$work/policy.json" plan "${plan_arguments[@]}" --root 
 run 5 remediate --policy "$work/policy.json" apply "$work/signed.json"
 run 0 remediate --policy "$work/policy.json" approve "$work/signed.json" --cert "$work/alice.crt" --key "$work/alice.key"
 run 0 openssl cms -verify -binary -cades -inform DER -in "$work/signed.json.p7s" \
-  -content "$work/signed.json" -certfile "$work/alice.crt" -nointern -noverify -purpose any -out /dev/null
+  -content "$work/signed.json" -CAfile "$work/alice.crt" -purpose any -out /dev/null
 run 0 remediate --policy "$work/policy.json" --format json apply "$work/signed.json"
 second=$(field run_id "$work/out")
 removed
@@ -204,7 +216,7 @@ for file in "$work/events.jsonl" "$work/samples.zip"; do
   if [[ -s $file ]]; then good "$(basename "$file"), $(stat -c %s "$file") bytes"; else bad "no $(basename "$file")"; fi
 done
 run 0 remediate rollback "$third" --recovery-key "$store/keys/recovery.key"
-same_as_before
+same_as_before sealed
 
 title "Nothing is left to do"
 run 0 remediate resume
