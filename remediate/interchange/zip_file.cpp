@@ -90,9 +90,8 @@ uLong dos_date(Timestamp time) {
          (number(clock.minutes().count()) << 5) | (number(clock.seconds().count()) / 2);
 }
 
-using Block = std::function<Result<void>(std::string_view)>;
-
-Result<std::uint64_t> each_block(const host::File& file, const Block& take) {
+Result<std::uint64_t> each_block(const host::File& file,
+                                 const std::function<Result<void>(std::string_view)>& take) {
   std::array<char, block_bytes> block{};
   std::uint64_t offset = 0;
   while (true) {
@@ -106,6 +105,70 @@ Result<std::uint64_t> each_block(const host::File& file, const Block& take) {
 uLong checksum_of(uLong before, std::string_view bytes) {
   return crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
 }
+
+/// The traditional zip cipher. minizip has one as well, but as Debian 12 builds it on 64 bits it
+/// reads zlib's table of 32-bit numbers as one of 64 bits: no other program opens what it writes.
+class ZipCipher {
+ public:
+  explicit ZipCipher(std::string_view word) {
+    for (const char c : word) update(static_cast<unsigned char>(c));
+  }
+  void encrypt(std::span<unsigned char> bytes) {
+    for (unsigned char& byte : bytes) {
+      const std::uint32_t t = (keys_[2] & 0xffffu) | 2u;
+      const auto mask = static_cast<unsigned char>((t * (t ^ 1u)) >> 8);
+      update(byte);
+      byte ^= mask;
+    }
+  }
+
+ private:
+  static std::uint32_t crc_step(std::uint32_t crc, unsigned byte) {
+    return get_crc_table()[(crc ^ byte) & 0xffu] ^ (crc >> 8);
+  }
+  void update(unsigned char byte) {
+    keys_[0] = crc_step(keys_[0], byte);
+    keys_[1] = (keys_[1] + (keys_[0] & 0xffu)) * 134'775'813u + 1u;
+    keys_[2] = crc_step(keys_[2], keys_[1] >> 24);
+  }
+  std::array<std::uint32_t, 3> keys_{0x12345678u, 0x23456789u, 0x34567890u};
+};
+
+/// Deflates a stream and hands the compressed blocks on.
+class Deflater {
+ public:
+  using Take = std::function<Result<void>(std::span<unsigned char>)>;
+
+  Deflater() {
+    ready_ = deflateInit2(&stream_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, DEF_MEM_LEVEL,
+                          Z_DEFAULT_STRATEGY) == Z_OK;
+  }
+  ~Deflater() {
+    if (ready_) (void)deflateEnd(&stream_);
+  }
+  Deflater(const Deflater&) = delete;
+  Deflater& operator=(const Deflater&) = delete;
+
+  [[nodiscard]] Result<void> feed(std::string_view bytes, bool last, const Take& take) {
+    if (!ready_) return fail(Code::internal, "zlib has no memory", "free some memory");
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    stream_.avail_in = static_cast<uInt>(bytes.size());
+    do {
+      stream_.next_out = block_.data();
+      stream_.avail_out = static_cast<uInt>(block_.size());
+      if (deflate(&stream_, last ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_ERROR)
+        return fail(Code::internal, "zlib cannot compress", "report this");
+      const std::size_t got = block_.size() - stream_.avail_out;
+      if (got != 0) TRY(take(std::span(block_).first(got)));
+    } while (stream_.avail_out == 0);
+    return {};
+  }
+
+ private:
+  z_stream stream_{};
+  std::array<unsigned char, block_bytes> block_{};
+  bool ready_ = false;
+};
 
 }  // namespace
 
@@ -173,14 +236,40 @@ Result<std::unique_ptr<ZipFile>> ZipFile::create(host::Host& host, const std::st
   return archive;
 }
 
-Result<void> ZipFile::begin(const std::string& name, std::uint64_t size, unsigned long checksum) {
+Result<void> ZipFile::write_entry(const std::string& name, std::uint64_t size,
+                                  unsigned long checksum, const Feed& feed) {
   zip_fileinfo info{};
   info.dosDate = state_->date;
-  if (zipOpenNewFileInZip3_64(state_->zip, name.c_str(), &info, nullptr, 0, nullptr, 0, nullptr,
-                              Z_DEFLATED, Z_DEFAULT_COMPRESSION, 0, -MAX_WBITS, DEF_MEM_LEVEL,
-                              Z_DEFAULT_STRATEGY, password, checksum,
+  constexpr uLong made_by = 20, encrypted = 1;
+  if (zipOpenNewFileInZip4_64(state_->zip, name.c_str(), &info, nullptr, 0, nullptr, 0, nullptr,
+                              Z_DEFLATED, Z_DEFAULT_COMPRESSION, 1, -MAX_WBITS, DEF_MEM_LEVEL,
+                              Z_DEFAULT_STRATEGY, nullptr, 0, made_by, encrypted,
                               size >= zip64_from ? 1 : 0) != ZIP_OK)
     return std::unexpected(broken("add " + name + " to"));
+
+  ZipCipher cipher(password);
+  const auto put = [&](std::span<unsigned char> bytes) -> Result<void> {
+    cipher.encrypt(bytes);
+    if (zipWriteInFileInZip(state_->zip, bytes.data(), static_cast<unsigned>(bytes.size())) !=
+        ZIP_OK)
+      return std::unexpected(broken("write"));
+    return {};
+  };
+  // Eleven random bytes and one by which a reader tells a wrong password.
+  TRY_LET(const std::string hex, crypto::random_hex(11));
+  const auto random = hex_decode(hex);
+  std::array<unsigned char, 12> header{};
+  if (!random || random->size() + 1 != header.size())
+    return fail(Code::internal, "no random bytes for the archive", "report this");
+  std::ranges::copy(*random, header.begin());
+  header.back() = static_cast<unsigned char>(checksum >> 24);
+  TRY(put(header));
+
+  Deflater deflater;
+  TRY(feed([&](std::string_view block) { return deflater.feed(block, false, put); }));
+  TRY(deflater.feed({}, true, put));
+  if (zipCloseFileInZipRaw64(state_->zip, size, checksum) != ZIP_OK)
+    return std::unexpected(broken("write"));
   return {};
 }
 
@@ -191,17 +280,15 @@ Result<void> ZipFile::add(const std::string& name, const host::File& file,
             checksum = checksum_of(checksum, block);
             return {};
           }));
-  TRY(begin(name, size, checksum));
   crypto::Digest digest(crypto::Algorithm::sha256);
-  TRY_LET(
-      const std::uint64_t written, each_block(file, [&](std::string_view block) -> Result<void> {
-        digest.update(block);
-        if (zipWriteInFileInZip(state_->zip, block.data(), static_cast<unsigned>(block.size())) !=
-            ZIP_OK)
-          return std::unexpected(broken("write"));
-        return {};
-      }));
-  if (zipCloseFileInZip(state_->zip) != ZIP_OK) return std::unexpected(broken("write"));
+  std::uint64_t written = 0;
+  TRY(write_entry(name, size, checksum, [&](const Block& take) -> Result<void> {
+    TRY_LET(written, each_block(file, [&](std::string_view block) -> Result<void> {
+              digest.update(block);
+              return take(block);
+            }));
+    return {};
+  }));
   if (written != size || digest.finish_hex() != sha256)
     return fail(Code::changed, "the original " + sha256 + " changed while it was read",
                 "look who writes to the hold, then `remediate verify`");
@@ -211,11 +298,8 @@ Result<void> ZipFile::add(const std::string& name, const host::File& file,
 Result<void> ZipFile::add_text(const std::string& name, std::string_view text) {
   if (text.size() > std::numeric_limits<unsigned>::max())
     return fail(Code::limit, name + " is too large for the archive", "export fewer entries");
-  TRY(begin(name, text.size(), checksum_of(0, text)));
-  if (zipWriteInFileInZip(state_->zip, text.data(), static_cast<unsigned>(text.size())) != ZIP_OK ||
-      zipCloseFileInZip(state_->zip) != ZIP_OK)
-    return std::unexpected(broken("write"));
-  return {};
+  return write_entry(name, text.size(), checksum_of(0, text),
+                     [&](const Block& take) { return take(text); });
 }
 
 Result<void> ZipFile::keep() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,8 +31,10 @@ class ZipFile {
  private:
   struct State;
   explicit ZipFile(std::unique_ptr<State> state);
-  [[nodiscard]] Result<void> begin(const std::string& name, std::uint64_t size,
-                                   unsigned long checksum);
+  using Block = std::function<Result<void>(std::string_view)>;
+  using Feed = std::function<Result<void>(const Block& take)>;
+  [[nodiscard]] Result<void> write_entry(const std::string& name, std::uint64_t size,
+                                         unsigned long checksum, const Feed& feed);
   [[nodiscard]] Error broken(std::string_view verb) const;
   std::unique_ptr<State> state_;
 };
