@@ -94,7 +94,7 @@ if [[ -n $root ]]; then
   arguments=()
   for playbook in "${playbooks[@]}"; do arguments+=(-p "$playbook"); done
   title "What would be done below $root (a plan; nothing is changed)"
-  lines=200 run 0 remediate plan "${arguments[@]}" --root "$root"
+  lines=1000000 run 0 remediate plan "${arguments[@]}" --root "$root"
   ((${#mismatches[@]} == 0))
   exit
 fi
