@@ -83,8 +83,9 @@ Json file_json(const plan::Plan& plan, const run::OperationState& state) {
   if (const std::size_t dot = name.rfind('.'); dot != std::string::npos && dot + 1 < name.size())
     file["ext"] = name.substr(dot + 1);
   if (!operation.precondition.sha256.empty())
-    file["hashes"] = Json::array({Json{
-        {"algorithm", "SHA-256"}, {"algorithm_id", 3}, {"value", shown(operation.precondition.sha256)}}});
+    file["hashes"] = Json::array({Json{{"algorithm", "SHA-256"},
+                                       {"algorithm_id", 3},
+                                       {"value", shown(operation.precondition.sha256)}}});
   return file;
 }
 

@@ -40,7 +40,7 @@ std::string operation_html(const plan::Plan& plan, const plan::Operation& operat
   html += labelled("meaning", html_list(differences));
   if (!operation.setting.diff.empty()) html += labelled("diff", html_diff(operation.setting.diff));
   html += labelled("undo", escape(operation.inverse));
-  html += labelled("lost", html_list(operation.not_restorable));
+  html += labelled("no undo", html_list(operation.not_restorable));
   return html + "</dl></section>\n";
 }
 

@@ -59,7 +59,7 @@ void write_operation(TextPage& page, const plan::Plan& plan, const plan::Operati
   }
   if (!operation.setting.diff.empty()) page.diff(shown_lines(operation.setting.diff));
   page.field("undo", shown(operation.inverse));
-  label = "lost";
+  label = "no undo";
   for (const std::string& lost : operation.not_restorable) {
     page.field(label, shown(lost));
     label = "";

@@ -128,7 +128,7 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
     facts.emplace_back("started", "never: the journal has no record");
   } else {
     facts.emplace_back("started", format_utc(run.started));
-    facts.emplace_back("last record", format_utc(run.ended));
+    facts.emplace_back("ended", format_utc(run.ended));
   }
   facts.emplace_back("approval", approvers);
   facts.emplace_back("plan", shown(plan.plan_id) + ", made " + format_utc(plan.created) + " by " +
