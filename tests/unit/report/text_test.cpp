@@ -51,7 +51,7 @@ TEST_CASE("a plan's text holds everything that its approver has to know") {
         "before present: 2048 bytes",
         "after absent: held",
         "undo rename back from the hold",
-        "lost change time (ctime)",
+        "no undo change time (ctime)",
         "op-0002 reset setting",
         "removed site/owa @physicalPath: C:\\temp\\x -> (nothing)",
         "-<virtualDirectory path=\"/x\" />",
