@@ -55,7 +55,8 @@ std::vector<std::string> Guards::not_restorable(const observe::TargetFacts& fact
   std::vector<std::string> lost = {"change time (ctime)",
                                    "after finalize: inode number and birth time"};
   const Metadata& metadata = facts.metadata;
-  if (metadata.stat.links > 1) lost.emplace_back("after finalize: the link to its other names");
+  if (metadata.stat.links > 1)
+    lost.emplace_back("after finalize: the link to names that the plan does not remove");
   if (metadata.privileged())
     lost.emplace_back(
         "setuid, setgid and file capabilities, unless rollback is told --with-privileges");

@@ -40,10 +40,11 @@ class Planner {
   Result<Plan> run() {
     TRY(check_playbooks());
     describe();
-    report_matches();
+    report_exclusions();
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Step& step : playbook.steps) TRY(plan_step(playbook, step));
     exclude_split_hard_links();
+    TRY(report_reviews());
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Step& step : playbook.steps)
         if (step.action == playbook::Action::instruct) instruct(playbook, step);
@@ -88,16 +89,30 @@ class Planner {
       plan_.playbooks.push_back({playbook.id, playbook.name, playbook.revision, playbook.sha256});
   }
 
-  void report_matches() {
+  void report_exclusions() {
     for (const match::FileMatch& match : survey_.matches) {
       touched_.insert({match.playbook, match.indicator});
       if (!match.exclusion.empty())
         plan_.exclusions.push_back(
             {match.path.display(), match.playbook, match.indicator, match.exclusion});
-      else if (match.authorises == playbook::Authorises::review)
+    }
+  }
+
+  /// What only a person can judge. A file that is removed anyway needs no second look.
+  Result<void> report_reviews() {
+    for (const match::FileMatch& match : survey_.matches)
+      if (match.exclusion.empty() && match.authorises == playbook::Authorises::review &&
+          !planned_files_.contains(match.path))
         plan_.reviews.push_back({match.path.display(), match.playbook, match.indicator,
                                  match.sha256, reasons_of(match)});
-    }
+    for (const playbook::Playbook& playbook : request_.playbooks)
+      for (const playbook::Indicator& indicator : playbook.indicators) {
+        if (!indicator.setting || indicator.authorises != playbook::Authorises::review) continue;
+        TRY_LET(std::vector<Review> found, settings_.review(playbook, indicator, plan_.issues));
+        if (!found.empty()) touched_.insert({playbook.id, indicator.id});
+        std::ranges::move(found, std::back_inserter(plan_.reviews));
+      }
+    return {};
   }
 
   Result<void> plan_step(const playbook::Playbook& playbook, const playbook::Step& step) {
@@ -211,6 +226,7 @@ class Planner {
       if (operation.action != Action::quarantine) return false;
       const std::uint64_t links = operation.precondition.metadata.stat.links;
       if (links <= names[key(operation)]) return false;
+      planned_files_.erase(operation.path);
       plan_.exclusions.push_back(
           {operation.address, operation.playbook, operation.indicator,
            "the file has " + std::to_string(links) + " names (hard links) and only " +

@@ -139,4 +139,33 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
   return result;
 }
 
+Result<std::vector<Review>> SettingPlanner::review(const playbook::Playbook& playbook,
+                                                   const playbook::Indicator& indicator,
+                                                   std::vector<IssueReport>& issues) const {
+  const setting::FileProvider* provider = setting::find_provider(indicator.setting->provider);
+  if (provider == nullptr)
+    return fail(
+        Code::bad_input,
+        display(playbook.file) + ": no provider is named " + display(indicator.setting->provider),
+        "run `remediate check`");
+  std::vector<Review> reviews;
+  for (const SettingObservation& file : survey_.settings) {
+    if (file.playbook != playbook.id || file.indicator != indicator.id) continue;
+    auto found = provider->find(file.bytes, query_of(*indicator.setting));
+    if (!found) {
+      issues.push_back({"not_evaluated", file.path.display(), found.error().text()});
+      continue;
+    }
+    for (const setting::Setting& one : *found)
+      reviews.push_back(
+          {file.path.display() + " " + display(one.address),
+           playbook.id,
+           indicator.id,
+           file.sha256,
+           {{"setting", "line " + std::to_string(one.line) + ": " + display(one.reason), one.offset,
+             ""}}});
+  }
+  return reviews;
+}
+
 }  // namespace remediate::plan

@@ -22,6 +22,10 @@ class SettingPlanner {
   [[nodiscard]] Result<SettingPlan> plan(const playbook::Playbook& playbook,
                                          const playbook::Step& step,
                                          const playbook::Indicator& indicator);
+  /// What an indicator that authorises nothing finds. Files that cannot be read go to `issues`.
+  [[nodiscard]] Result<std::vector<Review>> review(const playbook::Playbook& playbook,
+                                                   const playbook::Indicator& indicator,
+                                                   std::vector<IssueReport>& issues) const;
 
  private:
   struct Version {

@@ -142,6 +142,8 @@ class FileRestore {
                                  : "only its sealed copy is left: give --recovery-key"});
       return {};
     }
+    TRY_LET(const bool linked, link_to_twin());
+    if (linked) return {};
     TRY_LET(const quarantine::Vault::HoldDirectory* workplace, session_.hold(*parent_));
     const std::string name = entry_.hold_name + ".restore";
     if (auto removed = workplace->directory->remove_file(name);
@@ -166,6 +168,35 @@ class FileRestore {
     restore_parent_time(*parent_, entry_, parent_stat_);
     placed_ = true;
     return {};
+  }
+
+  /// The original was another name of a file that is already back: a hard link again, not a copy.
+  Result<bool> link_to_twin() {
+    if (entry_.metadata.stat.links < 2) return false;
+    for (const OperationState& other : session_.run.operations) {
+      if (&other == &operation_ || other.operation->action != plan::Action::quarantine ||
+          !same_file(other.entry.metadata.stat.id, entry_.metadata.stat.id, false))
+        continue;
+      auto folder = session_.parent(other.entry.path, other.entry.parent);
+      if (!folder) continue;
+      auto twin = (*folder)->open_file(other.entry.path.name(), host::Access::read);
+      if (!twin) continue;
+      auto digest = file_sha256(**twin);
+      auto metadata = (*twin)->metadata();
+      if (!digest || *digest != entry_.sha256 || !metadata ||
+          !metadata_differences(entry_.metadata, *metadata).empty())
+        continue;
+      if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
+        if (linked.error().code == Code::already_exists)
+          end(to_outbox(session_, options_, operation_, nullptr,
+                        "its name is taken by another file"));
+        return linked.error().code == Code::already_exists;
+      }
+      restore_parent_time(*parent_, entry_, parent_stat_);
+      placed_ = true;
+      return true;
+    }
+    return false;
   }
 
   static Result<void> discard(const host::Directory& directory, const std::string& name) {

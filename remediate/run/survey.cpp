@@ -102,13 +102,12 @@ class Surveyor {
             if (known) continue;
             found = true;
             instances_.push_back({playbook.id, scope.id, folder.text, place, scope.ignore_case});
-            survey_.scopes.push_back({playbook.id, scope.id, display(folder.text),
+            survey_.scopes.push_back({playbook.id, scope.id, folder.text,
                                       place.is_root() ? "/" : place.display(), true, 0});
           }
         }
         if (!found)
-          missing_.push_back(
-              {playbook.id, scope.id, display(scope.folders.front().text), "", false, 0});
+          missing_.push_back({playbook.id, scope.id, scope.folders.front().text, "", false, 0});
       }
     }
     return {};
@@ -160,8 +159,8 @@ class Surveyor {
       }
     }
     if (!found)
-      survey_.scopes.push_back({playbook.id, indicator.id,
-                                display(indicator.setting->files.front().text), "", false, 0});
+      survey_.scopes.push_back(
+          {playbook.id, indicator.id, indicator.setting->files.front().text, "", false, 0});
     return {};
   }
 
