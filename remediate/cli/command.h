@@ -21,7 +21,7 @@ namespace remediate::cli {
 /// What every command has: the options that stand before or behind its name, and the host.
 struct Global {
   host::Host& host;
-  const std::atomic<bool>& stop;
+  std::atomic<bool>& stop;
   std::string store{};
   std::string policy{};
   std::string format = "text";
@@ -67,7 +67,8 @@ void message(const Global& global, const std::string& text);
 /// The progress of a run on stderr: one line, rewritten on a terminal.
 [[nodiscard]] std::unique_ptr<run::Progress> make_progress(const Global& global);
 
-/// A store for changing: locked, made on first use where `create` says so (and that is told).
+/// A store for changing: locked, made on first use where `create` says so (and that is told). From
+/// here on a signal lets the current operations end and leaves a run that can be resumed.
 struct LockedStore {
   std::unique_ptr<run::Store> store;
   std::unique_ptr<host::Lock> lock;

@@ -5,6 +5,7 @@
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
 #include "remediate/host/durable.h"
+#include "remediate/host/process.h"
 
 namespace remediate::cli {
 namespace {
@@ -61,6 +62,7 @@ Result<void> write_file(Global& global, const std::string& path, const std::stri
 }
 
 Result<LockedStore> lock_store(Global& global, bool create) {
+  host::stop_on_signal(global.stop);
   LockedStore locked;
   TRY_LET(locked.store, create ? run::Store::open_or_create(global.host, global.store)
                                : run::Store::open(global.host, global.store));

@@ -86,7 +86,6 @@ int run(int count, char** words) {
 
 int main(int count, char** words) {
   remediate::host::harden_process();
-  remediate::host::stop_on_signal(stop_requested);
   try {
     return run(count, words);
   } catch (const std::exception& error) {

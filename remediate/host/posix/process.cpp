@@ -42,6 +42,7 @@ void harden_process() {
       std::abort();
   (void)syscall(SYS_close_range, 3u, ~0u, 0u);
   umask(077);
+  std::signal(SIGPIPE, SIG_IGN);
   for (const char* name :
        {"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "OPENSSL_CONF", "OPENSSL_MODULES",
         "OPENSSL_ENGINES", "LOCPATH", "NLSPATH", "TMPDIR", "TZ", "TZDIR"})
@@ -55,7 +56,6 @@ void stop_on_signal(std::atomic<bool>& flag) {
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace remediate::host
