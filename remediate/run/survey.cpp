@@ -63,6 +63,7 @@ class Surveyor {
     TRY(find_scopes());
     TRY(scan_files());
     TRY(read_settings());
+    for (const observe::Issue& found : located_) issue(found);
     return std::move(survey_);
   }
 
@@ -92,7 +93,7 @@ class Surveyor {
         bool found = false;
         for (const playbook::SpelledPath& folder : scope.folders) {
           TRY_LET(const std::vector<RawPath> places,
-                  observe::locate(root_, spelled(folder), variables));
+                  observe::locate(root_, spelled(folder), variables, &located_));
           for (const RawPath& place : places) {
             const bool known =
                 std::ranges::any_of(instances_, [&](const observe::ScopeInstance& instance) {
@@ -146,7 +147,8 @@ class Surveyor {
                           const observe::Variables& variables) {
     bool found = false;
     for (const playbook::SpelledPath& file : indicator.setting->files) {
-      TRY_LET(const std::vector<RawPath> places, observe::locate(root_, spelled(file), variables));
+      TRY_LET(const std::vector<RawPath> places,
+              observe::locate(root_, spelled(file), variables, &located_));
       for (const RawPath& place : places) {
         found = true;
         auto read = observe::read_setting_file(root_, place, max_setting_bytes);
@@ -167,7 +169,7 @@ class Surveyor {
   Result<void> read_baseline(const playbook::Playbook& playbook, const playbook::Step& step,
                              const observe::Variables& variables) {
     TRY_LET(const std::vector<RawPath> places,
-            observe::locate(root_, spelled(*step.change->baseline), variables));
+            observe::locate(root_, spelled(*step.change->baseline), variables, &located_));
     if (places.size() > 1) {
       survey_.issues.push_back({"ambiguous_name", display(step.change->baseline->text),
                                 "several files have this name, so no baseline is taken"});
@@ -191,6 +193,7 @@ class Surveyor {
   plan::Survey survey_;
   std::vector<observe::ScopeInstance> instances_;
   std::vector<plan::ScopeReport> missing_;
+  std::vector<observe::Issue> located_;  // folders that could not be looked into
 };
 
 Result<void> check_root_allowed(const HostPolicy& policy, const host::Directory& root) {
