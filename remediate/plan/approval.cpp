@@ -2,6 +2,8 @@
 
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
+#include "remediate/plan/guards.h"
+#include "remediate/plan/limits.h"
 
 namespace remediate::plan {
 
@@ -36,14 +38,35 @@ struct ApprovalCheck {
     if (request.now.seconds + 300 < plan.created.seconds)
       against("the plan was made at " + format_utc(plan.created) +
               ", later than this host's clock says it is");
+    const auto lifetime = static_cast<std::int64_t>(request.policy.plan_lifetime_hours) * 3600;
+    if (plan.expires.seconds - plan.created.seconds > lifetime)
+      against("the plan says that it is valid until " + format_utc(plan.expires) +
+              ", longer than the policy allows");
   }
 
   void check_limits() {
-    for (const LimitReport& limit : request.file.plan.limits)
+    for (const LimitReport& limit : limits_of(request.file.plan, request.policy))
       if (limit.fired)
         against("limit reached: " + limit.name + " allows " + std::to_string(limit.limit) +
                     ", the plan has " + std::to_string(limit.found),
                 Code::approval);
+  }
+
+  /// The planner leaves these out; a plan that has them was not made by it.
+  void check_guards() {
+    const Survey nothing;
+    const Guards guards(request.policy, nothing);
+    for (const Operation& operation : request.file.plan.operations) {
+      const Precondition& wanted = operation.precondition;
+      std::optional<std::string> reason;
+      if (operation.action == Action::quarantine)
+        reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
+      else if (operation.action == Action::reset_setting)
+        reason = guards.against_edit(operation.path, wanted);
+      if (reason)
+        against(display(operation.id) + " " + operation.path.display() + ": " + *reason,
+                Code::approval);
+    }
   }
 
   void check_signatures() {
@@ -89,6 +112,7 @@ struct ApprovalCheck {
     check_place();
     check_time();
     check_limits();
+    check_guards();
     check_signatures();
     if (!reasons.empty()) {
       Error error{code, "plan " + request.file.plan.plan_id + " may not be applied",

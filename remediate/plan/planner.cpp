@@ -9,6 +9,7 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/plan/guards.h"
+#include "remediate/plan/limits.h"
 #include "remediate/plan/setting_plan.h"
 
 namespace remediate::plan {
@@ -49,7 +50,7 @@ class Planner {
       for (const playbook::Step& step : playbook.steps)
         if (step.action == playbook::Action::instruct) instruct(playbook, step);
     number_operations();
-    report_limits();
+    plan_.limits = limits_of(plan_, request_.policy);
     return std::move(plan_);
   }
 
@@ -243,34 +244,6 @@ class Planner {
       std::string digits = std::to_string(++number);
       operation.id = "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;
     }
-  }
-
-  void report_limits() {
-    const Policy& policy = request_.policy;
-    std::uint64_t files = 0, settings = 0;
-    std::map<std::string, std::uint64_t> per_indicator;
-    for (const Operation& operation : plan_.operations) {
-      if (operation.action == Action::quarantine) {
-        ++files;
-        ++per_indicator[operation.indicator];
-      } else if (operation.action == Action::reset_setting) {
-        settings += operation.setting.edits.size();
-      }
-    }
-    const auto report = [&](std::string name, std::uint64_t limit, std::uint64_t found) {
-      plan_.limits.push_back({std::move(name), limit, found, found > limit});
-    };
-    report("files removed by a plan", policy.max_files, files);
-    report("settings changed by a plan", policy.max_settings, settings);
-    for (const auto& [indicator, count] : per_indicator)
-      if (count > policy.max_files_per_indicator)
-        report("files removed by indicator " + indicator, policy.max_files_per_indicator, count);
-    const std::uint64_t share =
-        std::max(survey_.files_scanned * policy.max_percent / 100, policy.small_scope_files);
-    report("files removed, as " + std::to_string(policy.max_percent) + " % of the " +
-               std::to_string(survey_.files_scanned) + " files scanned (at least " +
-               std::to_string(policy.small_scope_files) + ")",
-           share, files);
   }
 
   const PlanRequest& request_;

@@ -103,21 +103,19 @@ Result<bool> enough_space(const Store& store, const plan::Plan& plan) {
   return space.free_bytes >= wanted && space.free_files >= files;
 }
 
+/// The run appears with its plan in it, or not at all.
 Result<void> start_run(const Store& store, const plan::ApprovedPlan& approved,
                        const std::string& name) {
-  if (auto made = store.runs().make_directory(name, 0700); !made) {
-    if (made.error().code == Code::already_exists)
-      return fail(
-          Code::stale_plan,
-          "plan " + approved.plan().plan_id + " was applied before, by run " + name,
-          "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
-    return made;
-  }
-  TRY_LET(const RawPath path, RawPath::parse(name));
-  TRY_LET(const auto directory, store.runs().open_directory(path, host::Mounts::stay));
-  if (!approved.signature().empty())
+  const std::string unfinished_name = ".starting-" + name;
+  TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
+  if (approved.signature().empty()) {
+    auto removed = directory->remove_file("plan.json.p7s");  // of an attempt before
+    if (!removed && removed.error().code != Code::not_found) return removed;
+  } else {
     TRY(host::write_durable(*directory, "plan.json.p7s", approved.signature()));
+  }
   TRY(host::write_durable(*directory, "plan.json", approved.bytes()));
+  TRY(store.runs().rename(unfinished_name, store.runs(), name));
   return store.runs().sync();
 }
 
@@ -168,6 +166,10 @@ Result<Drift> drift_of(const host::Directory& root, const plan::Operation& opera
   const Metadata& then = operation.precondition.metadata;
   if (!same_file(now.stat.id, then.stat.id, same_boot))
     drift.reasons.emplace_back("another file has its name");
+  if (now.stat.links != then.stat.links)
+    drift.reasons.push_back("it now has " + std::to_string(now.stat.links) +
+                            " name(s) (hard links), approved were " +
+                            std::to_string(then.stat.links));
   std::ranges::move(metadata_differences(then, now), std::back_inserter(drift.reasons));
   TRY_LET(const std::string digest, file_sha256(**file));
   if (digest != operation.precondition.sha256)
@@ -183,8 +185,11 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
   const std::string name = run_name(plan);
   const std::string boot = host.identity().boot_id;
   TRY_LET(const std::vector<std::string> runs, store.run_names());
-  if (std::ranges::find(runs, name) == runs.end())
-    TRY(check_drift(root, plan, plan.host.boot == boot));
+  if (std::ranges::find(runs, name) != runs.end())
+    return fail(
+        Code::stale_plan, "plan " + plan.plan_id + " was applied before, by run " + name,
+        "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
+  TRY(check_drift(root, plan, plan.host.boot == boot));
   TRY(start_run(store, approved, name));
   TRY_LET(auto journal, journal::Journal::create(
                             store.journals(), journal_name(name),

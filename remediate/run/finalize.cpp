@@ -52,6 +52,15 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
       });
   if (!own_key_can_open) recovery.reset();
 
+  const bool anything = std::ranges::any_of(run.operations, [](const OperationState& operation) {
+    return operation.state == State::done || operation.state == State::finalizing;
+  });
+  if (!anything && run.closed)
+    return RunReport{run.name,   run.plan.plan.plan_id,
+                     "finalize", "nothing_to_do",
+                     false,      "",
+                     {},         {"nothing of this run is left to be finalized"}};
+
   TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;

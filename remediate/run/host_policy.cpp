@@ -40,11 +40,15 @@ Result<std::vector<crypto::Certificate>> load_certificates(host::Host& host,
   for (const std::string& file : files) {
     const std::string path = file.starts_with('/') ? file : folder + "/" + file;
     const Split place = split(path);
-    TRY_LET(const auto directory, host.open_root(place.folder));
-    auto pem = host::read_whole(*directory, place.name, max_certificate_bytes);
-    if (!pem)
-      return std::unexpected(
-          std::move(pem).error().wrapped("the policy names certificate " + display(path)));
+    auto directory = host.open_root(place.folder);
+    auto pem = directory ? host::read_whole(**directory, place.name, max_certificate_bytes)
+                         : std::unexpected(std::move(directory).error());
+    if (!pem) {
+      Error error = std::move(pem).error().wrapped("the policy names certificate " + display(path) +
+                                                   ", which cannot be read");
+      error.code = Code::configuration;
+      return std::unexpected(std::move(error));
+    }
     TRY_LET(crypto::Certificate certificate, crypto::Certificate::from_pem(*pem, path));
     for (const crypto::Certificate& other : certificates)
       if (other.fingerprint() == certificate.fingerprint())
@@ -81,7 +85,11 @@ Result<HostPolicy> load_policy(host::Host& host, const std::string& given) {
   TRY_LET(const FileStat stat, (*file)->stat());
   TRY(check_owner(stat, path, host.user()));
   TRY_LET(const std::string bytes, host::read_whole(**file, max_policy_bytes));
-  TRY_LET(result.policy, plan::parse_policy(bytes, path));
+  auto parsed = plan::parse_policy(bytes, path);
+  if (!parsed)
+    return std::unexpected(
+        std::move(parsed).error().wrapped("the policy " + display(path) + " cannot be used"));
+  result.policy = std::move(*parsed);
   result.source = path;
   result.sha256 = crypto::sha256_hex(bytes);
   TRY_LET(result.approvers, load_certificates(host, place.folder, result.policy.approver_files));

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
+#include <iostream>
 
 #include <boost/filesystem.hpp>
 
@@ -19,7 +19,22 @@ namespace fs = boost::filesystem;
 constexpr std::uint64_t max_playbook_bytes = 16u << 20;
 constexpr std::uint64_t max_setting_bytes = 32u << 20;
 
+Result<std::string> read_all(std::istream& stream, const std::string& file) {
+  std::string bytes;
+  char buffer[65536];
+  while (bytes.size() <= max_playbook_bytes &&
+         (stream.read(buffer, sizeof buffer), stream.gcount() > 0))
+    bytes.append(buffer, static_cast<std::size_t>(stream.gcount()));
+  if (bytes.size() > max_playbook_bytes)
+    return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
+  if (stream.bad() || !stream.eof())
+    return fail(Code::io, "cannot read playbook " + display(file),
+                "check that it is a file that can be read");
+  return bytes;
+}
+
 Result<std::string> read_playbook(const std::string& file) {
+  if (file == "-") return read_all(std::cin, "on the standard input");
   boost::system::error_code error;
   const std::uint64_t size = fs::file_size(file, error);
   if (error)
@@ -29,12 +44,7 @@ Result<std::string> read_playbook(const std::string& file) {
   if (size > max_playbook_bytes)
     return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
   std::ifstream stream(fs::path(file).c_str(), std::ios::binary);
-  std::ostringstream bytes;
-  bytes << stream.rdbuf();
-  if (!stream)
-    return fail(Code::io, "cannot read playbook " + display(file),
-                "check that it is a file that can be read");
-  return std::move(bytes).str();
+  return read_all(stream, file);
 }
 
 observe::Variables variables_of(const playbook::Playbook& playbook) {
