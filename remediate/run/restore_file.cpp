@@ -104,7 +104,14 @@ class FileRestore {
            metadata_differences(entry_.metadata, *metadata).empty();
   }
 
-  Result<void> place_held(const host::File& held) {
+  Result<bool> metadata_changed(const host::File& held) const {
+    TRY_LET(const Metadata now, held.metadata());
+    Metadata recorded = entry_.metadata;  // its protection flags were cleared on purpose
+    recorded.inode_flags = now.inode_flags;
+    return !metadata_differences(recorded, now).empty();
+  }
+
+  Result<void> place_held(host::File& held) {
     auto stat = held.stat();
     if (!stat) {
       end({false, "failed", reason_of(stat.error())});
@@ -123,6 +130,12 @@ class FileRestore {
         end({false, "tampered", why + "; --recovery-key restores the sealed copy"});
         return {};
       }
+      // Who had it open before can still change its mode; what could not be set shows in check().
+      if (auto changed = metadata_changed(held); !changed || *changed)
+        if (auto set = held.restore_metadata(entry_.metadata, options_.privileges); !set) {
+          end({false, "failed", reason_of(set.error())});
+          return {};
+        }
     }
     if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
       const bool taken = moved.error().code == Code::already_exists;
