@@ -164,7 +164,7 @@ Result<crypto::PrivateKey> Store::recovery_key() const {
 Result<std::vector<std::string>> Store::run_names() const {
   std::vector<std::string> names;
   TRY(runs_->each_entry([&](std::string_view name, FileKind) {
-    names.emplace_back(name);
+    if (!name.starts_with('.')) names.emplace_back(name);  // a run that is being made
     return true;
   }));
   std::ranges::sort(names);
