@@ -10,6 +10,7 @@
 #include "remediate/run/file_removal.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
+#include "remediate/run/verify.h"
 
 namespace remediate::run {
 namespace {
@@ -213,6 +214,7 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
   auto loaded = load_run(store, name);
   if (!loaded) return std::unexpected(std::move(loaded).error());
   Run run = std::move(*loaded);
+  if (!run.phase.empty()) TRY(require_resumable(store, run));
   if (undo_pending(run)) return resume_undo(host, store, root, run, options, control);
   if (run.phase.empty()) {
     RunReport report{run.name, run.plan.plan.plan_id, "apply", "nothing_to_do", false, "", {}, {}};

@@ -77,14 +77,11 @@ Result<void> check_manifest(const Store& store, const Run& run) {
   return {};
 }
 
-Result<void> check_head(const Store& store, const Run& run, const journal::Contents& journal) {
+/// What a head with a good signature says of the journal; true when it is of its very end.
+Result<bool> compare_head(const std::string& bytes, const Run& run,
+                          const journal::Contents& journal) {
   const std::string name = run.name + ".head.json";
-  auto bytes = read_signed(store, store.journals(), name);
-  if (!bytes) {
-    if (bytes.error().code == Code::not_found && !run.closed) return {};
-    return std::unexpected(std::move(bytes).error());
-  }
-  TRY_LET(const Json json, parse_json(*bytes, name));
+  TRY_LET(const Json json, parse_json(bytes, name));
   JsonReader reader(json, "");
   TRY(reader.integer("format_version"));
   TRY_LET(const std::string of, reader.string("run"));
@@ -105,6 +102,16 @@ Result<void> check_head(const Store& store, const Run& run, const journal::Conte
         Code::corrupt,
         "the journal's record " + std::to_string(length) + " is not the one that was signed",
         "the journal was changed: take it from a backup");
+  return last;
+}
+
+Result<void> check_head(const Store& store, const Run& run, const journal::Contents& journal) {
+  auto bytes = read_signed(store, store.journals(), run.name + ".head.json");
+  if (!bytes) {
+    if (bytes.error().code == Code::not_found && !run.closed) return {};
+    return std::unexpected(std::move(bytes).error());
+  }
+  TRY_LET(const bool last, compare_head(*bytes, run, journal));
   if (!last && run.closed)
     return fail(Code::corrupt, "the journal goes on after its signed head, to a closed end",
                 "`remediate resume " + run.name + "` after a crash; else compare with a witness");
@@ -300,6 +307,22 @@ Result<void> require_evidence(const Store& store, const Run& run) {
   auto contents = read_contents(store, run);
   if (!contents) return refused(std::move(contents).error());
   if (auto head = check_head(store, run, *contents); !head) return refused(std::move(head).error());
+  if (auto manifest = check_manifest(store, run); !manifest)
+    return refused(std::move(manifest).error());
+  return {};
+}
+
+Result<void> require_resumable(const Store& store, const Run& run) {
+  const auto refused = [&](Error error) {
+    return std::unexpected(
+        std::move(error).wrapped("run " + run.name + " does not verify, so it is not continued"));
+  };
+  auto contents = read_contents(store, run);
+  if (!contents) return refused(std::move(contents).error());
+  if (auto bytes = read_signed(store, store.journals(), run.name + ".head.json"))
+    if (auto compared = compare_head(*bytes, run, *contents); !compared)
+      return refused(std::move(compared).error());
+  if (!run.closed) return {};
   if (auto manifest = check_manifest(store, run); !manifest)
     return refused(std::move(manifest).error());
   return {};

@@ -42,4 +42,9 @@ struct VerifyOptions {
 /// naming what does not hold.
 [[nodiscard]] Result<void> require_evidence(const Store& store, const Run& run);
 
+/// For resume, which signs anew what a crash left unsigned: a head that verifies must be of this
+/// journal or its beginning, and once the journal is closed the manifest must hold. Else an end
+/// that somebody cut off or damaged would be signed again.
+[[nodiscard]] Result<void> require_resumable(const Store& store, const Run& run);
+
 }  // namespace remediate::run
