@@ -1,0 +1,369 @@
+#include "tests/crash/scene.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+namespace crash {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<const char*, step_count> step_names = {
+    "init", "plan", "apply", "resume", "rollback", "finalize", "unfinalize"};
+constexpr std::array<const char*, 4> at_names = {"never", "stop", "before", "after"};
+
+std::string field(const std::string& json, const char* key) {
+  const nlohmann::json document = nlohmann::json::parse(json, nullptr, false);
+  if (!document.is_object() || !document.contains(key) || !document[key].is_string()) return "";
+  return document[key].get<std::string>();
+}
+
+std::string first_lines(const std::string& text) {
+  return shown(text.size() > 600 ? text.substr(0, 600) + "..." : text);
+}
+
+}  // namespace
+
+const char* step_name(Step step) { return step_names.at(static_cast<std::size_t>(step)); }
+
+std::string spelled(const Case& one) {
+  std::string text = step_name(one.step);
+  if (one.step == Step::resume) text += "@" + std::to_string(one.base);
+  text += std::string(":") + at_names.at(static_cast<std::size_t>(one.kill.at)) + ":" +
+          std::to_string(one.kill.number) +
+          (one.recovery == Recovery::resume ? ":resume" : ":rollback");
+  if (one.second) text += ":" + std::to_string(*one.second);
+  return text + (one.undo_too ? "+undo" : "");
+}
+
+std::optional<Case> parse_case(const std::string& text) {
+  Case one;
+  std::string rest = text;
+  if (rest.ends_with("+undo")) {
+    one.undo_too = true;
+    rest.resize(rest.size() - 5);
+  }
+  std::vector<std::string> parts(1);
+  for (const char c : rest) {
+    if (c == ':')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
+  const auto number = [](const std::string& digits, std::uint64_t& into) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
+    return error == std::errc() && end == digits.data() + digits.size();
+  };
+  if (parts.size() != 4 && parts.size() != 5) return std::nullopt;
+  if (const std::size_t at = parts[0].find('@'); at != std::string::npos) {
+    if (!number(parts[0].substr(at + 1), one.base)) return std::nullopt;
+    parts[0].resize(at);
+  }
+  const auto step = std::ranges::find(step_names, parts[0]);
+  const auto at = std::ranges::find(at_names, parts[1]);
+  if (step == step_names.end() || at == at_names.end()) return std::nullopt;
+  if (!number(parts[2], one.kill.number)) return std::nullopt;
+  if (parts[3] != "resume" && parts[3] != "rollback") return std::nullopt;
+  one.step = static_cast<Step>(step - step_names.begin());
+  one.kill.at = static_cast<At>(at - at_names.begin());
+  one.recovery = parts[3] == "resume" ? Recovery::resume : Recovery::rollback;
+  if (parts.size() == 5) {
+    std::uint64_t second = 0;
+    if (!number(parts[4], second)) return std::nullopt;
+    one.second = second;
+  }
+  return one;
+}
+
+Scene::Scene(const Setup& setup, std::string folder) : setup_(setup), folder_(std::move(folder)) {
+  fs::create_directories(folder_);
+  sample_ = build_sample(tree());
+  before_ = snapshot(tree());
+  if (!setup_.store.empty()) fs::copy(setup_.store, store(), fs::copy_options::recursive);
+}
+
+Words Scene::tool_words(const Words& rest) const {
+  Words all = {setup_.tool, "--store", store(), "--no-input", "-q", "--format", "json"};
+  all.insert(all.end(), rest.begin(), rest.end());
+  return all;
+}
+
+Words Scene::words(Step step) const {
+  const std::string plan = folder_ + "/plan.json";
+  switch (step) {
+    case Step::init:
+      return tool_words({"init"});
+    case Step::plan:
+      return tool_words({"plan", "-p", setup_.playbook, "--root", tree(), "-o", plan});
+    case Step::apply:
+      return tool_words({"apply", plan, "--confirm", field(read_file(plan), "plan_id")});
+    case Step::resume:
+      return tool_words({"resume"});
+    case Step::rollback:
+      return tool_words({"rollback", run_name()});
+    case Step::finalize:
+      return tool_words({"finalize", run_name()});
+    case Step::unfinalize:
+      return tool_words({"rollback", run_name(), "--recovery-key", store() + "/keys/recovery.key"});
+  }
+  stop("no such step");
+}
+
+Words Scene::words(Recovery recovery) const {
+  return words(recovery == Recovery::resume ? Step::resume : Step::rollback);
+}
+
+/// The run under test, or the store's first; a name that no run has where there is none.
+std::string Scene::run_name() const {
+  if (!run_.empty()) return run_;
+  std::vector<std::string> names;
+  if (fs::exists(store() + "/runs"))
+    for (const fs::directory_entry& entry : fs::directory_iterator(store() + "/runs"))
+      if (const std::string name = entry.path().filename().string(); !name.starts_with('.'))
+        names.push_back(name);
+  if (names.empty()) return "run-none";
+  return *std::ranges::min_element(names);
+}
+
+bool Scene::begun() const {
+  const std::string journal = store() + "/journal/" + run_name() + ".jsonl";
+  return fs::exists(journal) && read_file(journal).find('\n') != std::string::npos;
+}
+
+bool Scene::is_as_before() const {
+  return differences(before_, snapshot(tree()), setup_.same_files).empty();
+}
+
+Ended Scene::kill(const Words& command, KillAt at) const {
+  return run_traced(command, folder_, at);
+}
+
+Ended Scene::run_logged(const Words& command, Problems& problems, const char* what) const {
+  Ended ended = run(command, folder_);
+  if (ended.code != 0)
+    problems.push_back(std::string(what) + " exits with " + std::to_string(ended.code) + ": " +
+                       quoted(command) + " -> " + first_lines(ended.text + ended.messages));
+  return ended;
+}
+
+void Scene::prepare(const Case& one) {
+  Problems problems;
+  const auto must = [&](Step step) {
+    run_logged(words(step), problems, step_name(step));
+    if (!problems.empty()) stop("without any kill, " + problems.front());
+  };
+  if (one.step == Step::init || one.step == Step::plan) {
+    if (one.step == Step::init) remove_tree(store());
+    return;
+  }
+  must(Step::plan);
+  if (one.step == Step::apply) return;
+  if (one.step == Step::resume) {
+    (void)kill(words(Step::apply), {At::after_change, one.base});
+    return;
+  }
+  must(Step::apply);
+  if (one.step == Step::unfinalize) must(Step::finalize);
+}
+
+std::vector<std::string> Scene::opened_objects() const {
+  std::vector<std::string> opened;
+  const std::string objects = store() + "/objects", into = folder_ + "/opened";
+  if (!fs::exists(objects)) return opened;
+  for (const fs::directory_entry& entry : fs::directory_iterator(objects)) {
+    if (entry.path().extension() != ".p7m") continue;
+    fs::remove(into);
+    const Ended ended = run({"/usr/bin/openssl", "cms", "-decrypt", "-binary", "-inform", "DER",
+                             "-in", entry.path().string(), "-recip", store() + "/keys/recovery.crt",
+                             "-inkey", store() + "/keys/recovery.key", "-out", into},
+                            folder_);
+    if (ended.code == 0 && fs::exists(into)) opened.push_back(read_file(into));
+  }
+  return opened;
+}
+
+Problems Scene::conserved() const {
+  Problems problems;
+  const Snapshot tree_now = snapshot(tree());
+  Snapshot hold;
+  if (fs::exists(store() + "/hold")) hold = snapshot(store() + "/hold");
+  std::optional<std::vector<std::string>> opened;
+  for (const std::string& name : sample_.originals()) {
+    const Facts& wanted = before_.at(name);
+    // The immutable flag has to go before a file can be moved; the journal keeps it.
+    const auto is_it = [&](const Facts& found) {
+      return differences(wanted, found, {.flags = false}).empty();
+    };
+    const auto there = tree_now.find(name);
+    if (there != tree_now.end() && is_it(there->second)) continue;
+    if (std::ranges::any_of(hold, [&](const auto& held) { return is_it(held.second); })) continue;
+    if (!opened) opened = opened_objects();
+    if (std::ranges::find(*opened, wanted.bytes) != opened->end()) continue;
+    problems.push_back("LOST: " + shown(name) +
+                       " is neither whole at its place nor in the hold nor sealed");
+  }
+  for (const auto& [name, wanted] : before_) {
+    if (std::ranges::count(sample_.originals(), name) != 0) continue;
+    const auto now = tree_now.find(name);
+    if (now == tree_now.end()) {
+      problems.push_back("outside the plan: " + shown(name) + " is missing");
+      continue;
+    }
+    for (const std::string& one :
+         differences(wanted, now->second, {.inode = true, .modified = wanted.kind == 'f'}))
+      problems.push_back("outside the plan: " + shown(name) + ": " + one);
+  }
+  for (const auto& [name, now] : tree_now)
+    if (!before_.contains(name)) problems.push_back("something new is in the tree: " + shown(name));
+  return problems;
+}
+
+void Scene::judge_store(Problems& problems, std::size_t held) const {
+  const Ended verified = run_logged(tool_words({"verify"}), problems, "verify");
+  const nlohmann::json document = nlohmann::json::parse(verified.text, nullptr, false);
+  if (verified.code == 0 &&
+      (!document.is_object() || !document.contains("ok") || document["ok"] != true))
+    problems.push_back("verify does not say ok: " + first_lines(verified.text));
+  std::size_t found = 0;
+  std::string names;
+  if (fs::exists(store() + "/hold"))
+    for (const auto& [name, facts] : snapshot(store() + "/hold"))
+      if (facts.kind == 'f') {
+        ++found;
+        names += " " + shown(name);
+      }
+  if (found != held)
+    problems.push_back("the hold has " + std::to_string(found) + " files, not " +
+                       std::to_string(held) + ":" + names);
+}
+
+void Scene::judge_applied(Problems& problems, std::size_t held) const {
+  Snapshot wanted = before_;
+  for (const std::string& target : sample_.targets) wanted.erase(target);
+  Facts config = wanted.at(sample_.config);
+  config.bytes = sample_.config_after;
+  wanted.erase(sample_.config);
+  Snapshot found = snapshot(tree());
+  const auto now = found.find(sample_.config);
+  if (now == found.end()) {
+    problems.emplace_back("applied: the settings file is missing");
+  } else {
+    for (const std::string& one : differences(config, now->second, {.modified = false}))
+      problems.push_back("applied: settings file: " + one);
+    found.erase(now);
+  }
+  for (const std::string& one : differences(wanted, found, setup_.same_files))
+    problems.push_back("applied: " + one);
+  for (const std::string& one : conserved()) problems.push_back("applied: " + one);
+  judge_store(problems, held);
+}
+
+void Scene::judge_undone(Problems& problems, bool same_files) const {
+  for (const std::string& one :
+       differences(before_, snapshot(tree()), same_files && setup_.same_files))
+    problems.push_back("rolled back: " + one);
+  judge_store(problems, 0);
+}
+
+void Scene::plan_and_apply(Problems& problems) {
+  run_logged(words(Step::plan), problems, "plan");
+  if (problems.empty())
+    run_ = field(run_logged(words(Step::apply), problems, "apply").text, "run_id");
+}
+
+Problems Scene::recover(const Case& one) {
+  Problems problems;
+  if (one.second) {
+    (void)kill(words(one.recovery), {At::after_change, *one.second});
+    for (const std::string& lost : conserved())
+      problems.push_back("after the second kill: " + lost);
+  }
+  switch (one.step) {
+    case Step::init:
+    case Step::plan:
+      after_start(one, problems);
+      break;
+    case Step::apply:
+    case Step::resume:
+      after_apply(one, problems);
+      break;
+    case Step::rollback:
+    case Step::unfinalize:
+      after_rollback(one, problems);
+      break;
+    case Step::finalize:
+      after_finalize(one, problems);
+      break;
+  }
+  if (!one.undo_too || !problems.empty()) return problems;
+  run_logged(words(Step::rollback), problems, "rollback at the end");
+  judge_undone(problems, one.step != Step::finalize);
+  return problems;
+}
+
+void Scene::after_start(const Case& one, Problems& problems) {
+  if (one.step == Step::plan) {
+    const Snapshot store_before = snapshot(store());
+    run_logged(words(Step::plan), problems, "plan");
+    if (!differences(store_before, snapshot(store()), true).empty())
+      problems.emplace_back("plan changed the store");
+  } else {
+    const Ended again = run(words(Step::init), folder_);
+    if (again.code != 0 && !fs::exists(store() + "/store.json"))
+      problems.push_back("init after a killed init: " + first_lines(again.text + again.messages));
+  }
+  for (const std::string& difference : differences(before_, snapshot(tree()), true))
+    problems.push_back("the tree changed: " + difference);
+  if (!problems.empty()) return;
+  plan_and_apply(problems);
+  judge_applied(problems, sample_.originals().size());
+}
+
+void Scene::after_apply(const Case& one, Problems& problems) {
+  if (one.recovery == Recovery::rollback) {
+    const bool needed = begun();
+    Problems refused;
+    if (run_name() != "run-none") run_logged(words(Recovery::rollback), refused, "rollback");
+    if (needed) problems.insert(problems.end(), refused.begin(), refused.end());
+    judge_undone(problems, true);
+    return;
+  }
+  const Ended resumed = run_logged(words(Recovery::resume), problems, "resume");
+  // Killed before the run began: it says so, nothing was touched, and a new plan does the work.
+  if (resumed.code == 0 && field(resumed.text, "status") == "nothing_to_do" && is_as_before())
+    plan_and_apply(problems);
+  judge_applied(problems, sample_.originals().size());
+}
+
+void Scene::after_rollback(const Case& one, Problems& problems) {
+  const bool from_hold = one.step == Step::rollback;
+  run_logged(words(one.recovery), problems,
+             one.recovery == Recovery::resume ? "resume" : "rollback");
+  Snapshot now = snapshot(tree());
+  const bool untouched = std::ranges::none_of(
+      sample_.targets, [&](const std::string& target) { return now.contains(target); });
+  if (one.recovery == Recovery::resume && untouched)  // killed before the rollback began
+    run_logged(words(one.step), problems, "rollback");
+  judge_undone(problems, from_hold);
+}
+
+void Scene::after_finalize(const Case& one, Problems& problems) {
+  if (one.recovery == Recovery::rollback) {
+    run_logged(words(Recovery::rollback), problems, "rollback");
+    judge_undone(problems, false);
+    return;
+  }
+  run_logged(words(Recovery::resume), problems, "resume");
+  std::size_t held = 0;
+  for (const auto& [name, facts] : snapshot(store() + "/hold")) held += facts.kind == 'f' ? 1u : 0u;
+  if (held == sample_.originals().size())  // killed before it began
+    run_logged(words(Step::finalize), problems, "finalize");
+  judge_applied(problems, 0);
+}
+
+}  // namespace crash

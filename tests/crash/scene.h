@@ -1,0 +1,85 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/crash/trace.h"
+#include "tests/crash/tree.h"
+
+/// One tree with one store: brings them to where a command starts, and judges what a kill and a
+/// recovery left behind.
+namespace crash {
+
+enum class Step : std::uint8_t { init, plan, apply, resume, rollback, finalize, unfinalize };
+constexpr int step_count = 7;
+enum class Recovery : std::uint8_t { resume, rollback };
+
+struct Setup {
+  std::string tool;
+  std::string playbook;    // file
+  std::string store;       // an empty store to copy
+  bool same_files = true;  // a rollback brings the very inodes back
+};
+
+/// A kill to try: where it comes, what recovers, and where that is killed in turn.
+struct Case {
+  Step step = Step::apply;
+  KillAt kill;
+  Recovery recovery = Recovery::resume;
+  std::optional<std::uint64_t> second;  // kill the recovery after its n-th change
+  std::uint64_t base = 0;               // for resume: after which change apply was killed
+  bool undo_too = false;                // after the verdict, roll back and compare again
+};
+std::string spelled(const Case& one);
+std::optional<Case> parse_case(const std::string& text);
+const char* step_name(Step step);
+
+using Problems = std::vector<std::string>;
+
+class Scene {
+ public:
+  /// Makes `folder` with a fresh tree and a copy of the store.
+  Scene(const Setup& setup, std::string folder);
+
+  /// Runs the commands that come before `step`.
+  void prepare(const Case& one);
+  [[nodiscard]] Words words(Step step) const;
+  [[nodiscard]] Words words(Recovery recovery) const;
+  Ended kill(const Words& command, KillAt at) const;
+
+  /// No original is lost: at its place, in the hold, or in a sealed object that openssl opens.
+  [[nodiscard]] Problems conserved() const;
+  /// Recovers and holds the outcome against what was promised.
+  [[nodiscard]] Problems recover(const Case& one);
+
+  [[nodiscard]] const Sample& sample() const { return sample_; }
+  [[nodiscard]] const Snapshot& before() const { return before_; }
+  [[nodiscard]] std::string tree() const { return folder_ + "/tree"; }
+  [[nodiscard]] std::string store() const { return folder_ + "/store"; }
+
+ private:
+  Ended run_logged(const Words& command, Problems& problems, const char* what) const;
+  [[nodiscard]] Words tool_words(const Words& rest) const;
+  [[nodiscard]] std::string run_name() const;
+  [[nodiscard]] bool begun() const;
+  [[nodiscard]] bool is_as_before() const;
+  [[nodiscard]] std::vector<std::string> opened_objects() const;
+  void judge_applied(Problems& problems, std::size_t held) const;
+  void judge_undone(Problems& problems, bool same_files) const;
+  void judge_store(Problems& problems, std::size_t held) const;
+  void plan_and_apply(Problems& problems);
+  std::string run_;  // the run of a second plan, where there is one
+
+  void after_start(const Case& one, Problems& problems);
+  void after_apply(const Case& one, Problems& problems);
+  void after_rollback(const Case& one, Problems& problems);
+  void after_finalize(const Case& one, Problems& problems);
+
+  const Setup& setup_;
+  std::string folder_;
+  Sample sample_;
+  Snapshot before_;
+};
+
+}  // namespace crash

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/crash/scene.h"
+
+namespace crash {
+
+struct SweepOptions {
+  std::string tool;
+  std::string folder;  // private, made for this sweep; removed unless a case failed
+  std::vector<Step> steps = {Step::init,     Step::plan,     Step::apply,     Step::resume,
+                             Step::rollback, Step::finalize, Step::unfinalize};
+  bool full = false;
+  bool same_files = true;
+  bool quiet = false;
+  unsigned seconds = 240;  // of the short form; the full form takes what it takes
+  unsigned workers = 2;
+};
+
+struct SweepResult {
+  std::uint64_t kills = 0;
+  std::uint64_t bad = 0;
+  std::uint64_t skipped = 0;  // cases that the time did not allow
+  [[nodiscard]] int exit_code() const { return bad != 0 ? 1 : 0; }
+};
+
+/// Tries every chosen kill and prints a table; a bad state is printed with how to repeat it.
+SweepResult sweep(const SweepOptions& options);
+
+/// One case, told in detail; its folder stays.
+int try_case(const SweepOptions& options, const Case& one);
+
+/// The judge must see planted damage, and a sweep over a naive remover must find bad states.
+int self_test(const SweepOptions& options);
+
+}  // namespace crash
