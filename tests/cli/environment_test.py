@@ -54,7 +54,7 @@ class Instances(Case):
         return lock
 
     def test_stopped_and_continued(self):
-        """While it stands still another instance is kept out; then it goes on as if nothing were."""
+        """While it stands still another instance is kept out; then it goes on."""
         if not shutil.which("strace"):
             self.skipTest("strace is not installed")
         for number in range(8):

@@ -1,4 +1,4 @@
-"""A virtual directory in the configuration of the web server: reset, undone three-way, no secrets."""
+"""A virtual directory in the web server's configuration: reset, undone three-way, no secrets."""
 import pathlib
 import re
 import shutil

@@ -32,7 +32,7 @@ class Tamper(Case):
         self.prepare()
 
     def survivors(self):
-        """Digests of everything that is left: the tree, the hold, and what the sealed objects hold."""
+        """Digests of what is left: the tree, the hold, and what the sealed objects hold."""
         found = set()
         for top in (self.scene.root, self.scene.store / "hold"):
             for folder, _, names in os.walk(top):
