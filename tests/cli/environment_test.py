@@ -10,7 +10,7 @@ import time
 import scene
 from scene import Case, wait_for
 
-MANY = 300
+MANY = 140
 
 
 class Instances(Case):
@@ -117,7 +117,7 @@ class Signals(Case):
 
     def interrupted(self, sent, times=1):
         """Applies slowly, and sends the signal once the first files are gone."""
-        self.scene.prefix = scene.delayed("syncfs", 0.3)
+        self.scene.prefix = scene.delayed("syncfs", 0.15)
         process = self.scene.start(*self.scene.apply_arguments(), start_new_session=True)
         self.scene.prefix = []
         self.addCleanup(scene.end_process, process)
