@@ -77,6 +77,26 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
   return advance(run, *found->second, record);
 }
 
+/// A run without a record has left nothing: what comes first is the record that it started.
+Result<void> check_never_began(const Store& store, const host::Directory& directory,
+                               const std::string& name) {
+  const auto absent = [&](const auto& found, const std::string& what) -> Result<void> {
+    if (!found && found.error().code == Code::not_found) return {};
+    if (!found) return std::unexpected(found.error());
+    return fail(Code::corrupt,
+                "run " + name + ": its journal is gone or empty, but the run has left " + what,
+                "take the journal from a backup");
+  };
+  TRY(absent(directory.stat_entry("manifest.json"), "a manifest"));
+  bool head = false;
+  TRY(store.journals().each_entry([&](std::string_view entry, FileKind) {
+    return !(head = entry.starts_with(name + ".head-"));
+  }));
+  if (head) TRY(absent(Result<void>(), "a signed head"));
+  return absent(store.vault().open_hold(quarantine::HoldPlace::store, store.root(), name),
+                "a hold");
+}
+
 }  // namespace
 
 Result<void> advance(Run& run, OperationState& operation, const journal::Record& record) {
@@ -187,6 +207,7 @@ Result<Run> load_run(const Store& store, const std::string& name) {
   if (!run->plan_sha256.empty() && run->plan_sha256 != plan_sha256)
     return fail(Code::corrupt, "run " + full + ": plan.json is not the plan that the journal names",
                 "take it from a backup");
+  if (contents.records.empty()) TRY(check_never_began(store, *directory, full));
   run->plan_sha256 = plan_sha256;
   run->name = full;
   run->directory = std::move(directory);
