@@ -18,7 +18,7 @@ class Stock(Case):
         self.ok(self.scene.approve("bob"))
         self.run_id = self.ok(self.scene.apply()).json()["run_id"]
         self.folder = self.scene.run_folder(self.run_id)
-        self.head = self.scene.store / "journal" / f"{self.run_id}.head.json"
+        self.head = self.scene.head(self.run_id)
         self.signer = self.scene.store / "keys/signer.crt"
 
     def openssl(self, *words):

@@ -211,6 +211,11 @@ class Scene:
     def journal(self, run):
         return self.store / "journal" / f"{run}.jsonl"
 
+    def head(self, run):
+        """The signed head of a run's journal; its name may carry the journal's length."""
+        [head] = (self.store / "journal").glob(f"{run}.head*.json")
+        return head
+
     def held(self, run, operation):
         return self.store / "hold" / run / operation
 

@@ -103,7 +103,8 @@ class Signed(Tamper):
     def path_of(self, name, run=None):
         run = run or self.run_id
         if name.startswith("head"):
-            return self.scene.store / "journal" / f"{run}.{name}"
+            head = self.scene.head(run)
+            return head.with_name(head.name + name.removeprefix("head.json"))
         return self.scene.run_folder(run) / name
 
     def damaged(self, name, change, thorough=False):
@@ -116,7 +117,8 @@ class Signed(Tamper):
             self.assertNotEqual(data, good)
             path.write_bytes(data)
         stem = name.removesuffix(".p7s")
-        self.found_and_refused(stem, thorough=thorough)
+        self.found_and_refused(stem.removesuffix(".json") if stem == "head.json" else stem,
+                               thorough=thorough)
         # A crash can leave a head unsigned, so resume may sign one: of what the manifest binds.
         if stem != "head.json":
             self.resume_refused()
@@ -285,7 +287,7 @@ class Journal(Tamper):
         good = self.journal.read_bytes()
         self.journal.unlink()
         self.found_and_refused("journal", thorough=True)
-        heads = {path: path.read_bytes() for path in self.journal.parent.glob("*.head.json*")}
+        heads = {path: path.read_bytes() for path in self.journal.parent.glob("*.head*")}
         for path in heads:
             path.unlink()
         self.found_and_refused("journal")
