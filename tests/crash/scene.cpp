@@ -324,11 +324,20 @@ void Scene::after_start(const Case& one, Problems& problems) {
   judge_applied(problems, sample_.originals().size());
 }
 
+/// An end that a crash left unsigned is no evidence: rollback names resume, which signs it.
+void Scene::roll_back(Problems& problems) const {
+  const Ended ended = run(words(Recovery::rollback), folder_);
+  if (ended.code == 0) return;
+  if (ended.text.find("`remediate resume ") != std::string::npos)
+    run_logged(words(Recovery::resume), problems, "resume, as rollback advises,");
+  run_logged(words(Recovery::rollback), problems, "rollback");
+}
+
 void Scene::after_apply(const Case& one, Problems& problems) {
   if (one.recovery == Recovery::rollback) {
     const bool needed = begun();
     Problems refused;
-    if (run_name() != "run-none") run_logged(words(Recovery::rollback), refused, "rollback");
+    if (run_name() != "run-none") roll_back(refused);
     if (needed) problems.insert(problems.end(), refused.begin(), refused.end());
     judge_undone(problems, true);
     return;
@@ -342,8 +351,10 @@ void Scene::after_apply(const Case& one, Problems& problems) {
 
 void Scene::after_rollback(const Case& one, Problems& problems) {
   const bool from_hold = one.step == Step::rollback;
-  run_logged(words(one.recovery), problems,
-             one.recovery == Recovery::resume ? "resume" : "rollback");
+  if (one.recovery == Recovery::resume)
+    run_logged(words(Recovery::resume), problems, "resume");
+  else
+    roll_back(problems);
   Snapshot now = snapshot(tree());
   const bool untouched = std::ranges::none_of(
       sample_.targets, [&](const std::string& target) { return now.contains(target); });
@@ -354,7 +365,7 @@ void Scene::after_rollback(const Case& one, Problems& problems) {
 
 void Scene::after_finalize(const Case& one, Problems& problems) {
   if (one.recovery == Recovery::rollback) {
-    run_logged(words(Recovery::rollback), problems, "rollback");
+    roll_back(problems);
     judge_undone(problems, false);
     return;
   }

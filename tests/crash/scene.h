@@ -68,6 +68,7 @@ class Scene {
   void judge_applied(Problems& problems, std::size_t held) const;
   void judge_undone(Problems& problems, bool same_files) const;
   void judge_store(Problems& problems, std::size_t held) const;
+  void roll_back(Problems& problems) const;
   void plan_and_apply(Problems& problems);
   std::string run_;  // the run of a second plan, where there is one
 
