@@ -1,0 +1,183 @@
+#include "remediate/plan/approval.h"
+
+#include "survey.h"
+
+namespace remediate::plan::test {
+namespace {
+
+struct Person {
+  crypto::Certificate certificate;
+  crypto::PrivateKey key;
+};
+
+Person person(const std::string& name, Timestamp now, int days = 365) {
+  const auto made = must(crypto::make_identity(name, crypto::Use::sign, now, days));
+  return {must(crypto::Certificate::from_pem(made.certificate_pem, name)),
+          must(crypto::PrivateKey::from_pem(made.key_pem, name))};
+}
+
+struct Asked {
+  Planned planned;
+  Policy policy;
+  HostFacts host;
+  std::string policy_sha256 = "policy-digest";
+  std::string signature{}, confirmed{};
+  std::vector<crypto::Certificate> approvers{};
+  PlanFile file;
+  Timestamp now;
+
+  Asked() {
+    planned.survey.matches = {match("www/1.php", "a", 11)};
+    plan();
+    host = planned.survey.host;
+    now = planned.now;
+  }
+  void plan() {
+    file = write_plan(planned.plan());
+    confirmed = file.plan.plan_id;
+  }
+  [[nodiscard]] Result<ApprovedPlan> check() const {
+    return check_approval({.file = file,
+                           .signature = signature,
+                           .policy = policy,
+                           .policy_sha256 = policy_sha256,
+                           .approvers = approvers,
+                           .host = host,
+                           .store = std::nullopt,
+                           .confirmed_id = confirmed,
+                           .now = now});
+  }
+  [[nodiscard]] Error refused() const {
+    auto result = check();
+    REQUIRE_FALSE(result);
+    return result.error();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a plan that is confirmed by its id may be applied", "[approval]") {
+  const Asked asked;
+  const ApprovedPlan approved = must(asked.check());
+  CHECK(approved.bytes() == asked.file.bytes);
+  CHECK(approved.approvers() == std::vector<std::string>{"confirmed by plan id"});
+}
+
+TEST_CASE("each reason against is told with its code", "[approval]") {
+  Asked asked;
+  Code code = Code::stale_plan;
+  std::string reason;
+  SECTION("other host") {
+    asked.host.id = "other";
+    reason = "made on host";
+  }
+  SECTION("other root") {
+    asked.host.root_id.inode = 99;
+    reason = "not the directory";
+  }
+  SECTION("other policy") {
+    asked.policy_sha256 = "other";
+    reason = "policy has changed";
+  }
+  SECTION("expired at this second") {
+    asked.now = asked.file.plan.expires;
+    reason = "expired";
+  }
+  SECTION("made in the future") {
+    asked.now.seconds -= 301;
+    reason = "clock";
+  }
+  SECTION("not confirmed") {
+    asked.confirmed.clear();
+    code = Code::approval;
+    reason = "not confirmed";
+  }
+  SECTION("another id") {
+    asked.confirmed.back() = asked.confirmed.back() == '0' ? '1' : '0';
+    code = Code::approval;
+    reason = "not this plan's id";
+  }
+  SECTION("a limit") {
+    asked.planned.policy.max_files = 0;
+    asked.policy.max_files = 0;
+    asked.plan();
+    code = Code::approval;
+    reason = "limit";
+  }
+  const Error error = asked.refused();
+  INFO(error.text());
+  CHECK(error.code == code);
+  CHECK(error.text().find(reason) != std::string::npos);
+  CHECK(error.causes.size() == 1);
+}
+
+TEST_CASE("a mount id of another boot and the last valid second do not matter", "[approval]") {
+  Asked asked;
+  asked.host.root_id.mount = 77;
+  asked.host.boot = "later";
+  asked.now = {asked.file.plan.expires.seconds - 1, 999};
+  CHECK(asked.check());
+}
+
+TEST_CASE("all reasons are named together", "[approval]") {
+  Asked asked;
+  asked.host.id = "other";
+  asked.host.root_id.inode = 99;
+  asked.policy_sha256 = "other";
+  asked.now = {asked.file.plan.expires.seconds + 1, 0};
+  asked.confirmed.clear();
+  const Error error = asked.refused();
+  CHECK(error.causes.size() == 5);
+  CHECK(error.code == Code::approval);
+}
+
+TEST_CASE("as many distinct approvers as the policy asks for", "[approval]") {
+  Asked asked;
+  const Person alice = person("Alice", asked.now);
+  const Person bob = person("Bob", asked.now);
+  const Person mallory = person("Mallory", asked.now);
+  asked.policy.threshold = 2;
+  asked.approvers = {alice.certificate, bob.certificate};
+
+  CHECK(asked.refused().code == Code::approval);  // retyping the id is no approval then
+  asked.signature = must(crypto::sign_detached(asked.file.bytes, alice.certificate, alice.key));
+  CHECK(asked.refused().code == Code::approval);
+  CHECK(asked.refused().text().find("1 hold") != std::string::npos);
+  const std::string one = asked.signature;
+  asked.signature =
+      must(crypto::add_signer(one, asked.file.bytes, mallory.certificate, mallory.key));
+  CHECK(asked.refused().code == Code::approval);
+  asked.signature = must(crypto::add_signer(one, asked.file.bytes, bob.certificate, bob.key));
+  CHECK(must(asked.check()).approvers().size() == 2);
+
+  SECTION("over another plan") {
+    asked.planned.now.seconds += 60;
+    asked.plan();
+    CHECK(asked.refused().code == Code::signature);
+  }
+  SECTION("spoiled") {
+    asked.signature[asked.signature.size() - 3] =
+        static_cast<char>(asked.signature[asked.signature.size() - 3] ^ 1);
+    CHECK(asked.refused().code == Code::signature);
+  }
+  SECTION("a wrong signature outweighs the other reasons") {
+    asked.signature = "not a signature";
+    asked.planned.policy.max_files = 0;
+    asked.policy.max_files = 0;
+    asked.host.id = "other";
+    CHECK(asked.refused().code == Code::signature);
+  }
+}
+
+TEST_CASE("an approver's certificate has to be valid today", "[approval]") {
+  Asked asked;
+  const Person old = person("Old", {asked.now.seconds - 100 * 86'400, 0}, 10);
+  asked.policy.threshold = 1;
+  asked.approvers = {old.certificate};
+  asked.signature = must(crypto::sign_detached(asked.file.bytes, old.certificate, old.key));
+  const Error error = asked.refused();
+  CHECK(error.code == Code::approval);
+  CHECK(error.text().find("not valid today") != std::string::npos);
+}
+
+}  // namespace remediate::plan::test

@@ -1,0 +1,255 @@
+#include <algorithm>
+
+#include "survey.h"
+
+namespace remediate::plan::test {
+
+TEST_CASE("operations follow the steps of the playbooks, files in path order", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11), match("www/2.php", "b", 12),
+                            match("www/3.php", "a", 13), match("www/4.php", "b", 14)};
+  CHECK(order(planned.plan()) ==
+        "op-0001 www/2.php\nop-0002 www/4.php\nop-0003 www/1.php\nop-0004 www/3.php\n"
+        "op-0005 tell-a\nop-0006 tell-b\nop-0007 always\n");
+  const Plan plan = planned.plan();
+  const Operation& first = plan.operations.front();
+  CHECK(first.action == Action::quarantine);
+  CHECK(first.indicator == "b");
+  CHECK(first.step == "remove-b");
+  CHECK(first.precondition.sha256 == crypto::sha256_hex("www/2.php"));
+  CHECK(first.precondition.metadata.stat.id.inode == 12);
+  CHECK(first.precondition.parent.inode == 3);
+  CHECK(first.precondition.parent_modified == Timestamp{1'600'000'001, 0});
+  CHECK(first.precondition.filesystem == "ext4");
+  CHECK(plan.created == Timestamp{1'800'000'000, 0});
+  CHECK(plan.expires.seconds == plan.created.seconds + 72 * 3600);
+  CHECK(plan.has_changes());
+  CHECK_FALSE(plan.blocked());
+}
+
+TEST_CASE("one file that two indicators match is removed once and told of both", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11), match("www/1.php", "b", 11)};
+  const Plan plan = planned.plan();
+  REQUIRE(std::ranges::count(plan.operations, Action::quarantine, &Operation::action) == 1);
+  const Operation& operation = plan.operations.front();
+  CHECK(operation.indicator == "b");
+  REQUIRE(operation.why.size() == 2);
+  CHECK(operation.why.back().kind == "also");
+  CHECK(operation.why.back().text.find("indicator a") != std::string::npos);
+}
+
+TEST_CASE("a file with further names is removed only with all of them", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11, 2), match("www/2.php", "a", 12)};
+  SECTION("a name that does not match") {
+    const Plan plan = planned.plan();
+    CHECK(order(plan).find("www/1.php") == std::string::npos);
+    CHECK(exclusion_of(plan, "www/1.php").find("2 names") != std::string::npos);
+    CHECK(order(plan).find("op-0001 www/2.php") != std::string::npos);
+  }
+  SECTION("both names match") {
+    planned.survey.matches.push_back(match("www/9.php", "b", 11, 2));
+    const Plan plan = planned.plan();
+    CHECK(order(plan).find("www/1.php") != std::string::npos);
+    CHECK(order(plan).find("www/9.php") != std::string::npos);
+  }
+  SECTION("the same inode number on another device is another file") {
+    planned.survey.matches.push_back(match("www/9.php", "b", 11, 2));
+    planned.survey.matches.back().facts.metadata.stat.id.device = 9;
+    const Plan plan = planned.plan();
+    CHECK_FALSE(exclusion_of(plan, "www/1.php").empty());
+    CHECK_FALSE(exclusion_of(plan, "www/9.php").empty());
+  }
+  SECTION("the policy allows it") {
+    planned.policy.allow_hard_links = true;
+    CHECK(order(planned.plan()).find("www/1.php") != std::string::npos);
+  }
+}
+
+TEST_CASE("guards keep targets out whatever a playbook says", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11)};
+  match::FileMatch& target = planned.survey.matches.front();
+  std::string reason;
+  SECTION("built-in protected") {
+    target.path = path("ETC/Cron.d/x");
+    reason = "etc/**";
+  }
+  SECTION("mailbox database at any depth") {
+    target.path = path("a/b/Mailbox1.EDB");
+    reason = "**/*.edb";
+  }
+  SECTION("protected by the policy") {
+    planned.policy.protected_globs = {"www/*.PHP"};
+    reason = "www/*.PHP";
+  }
+  SECTION("a policy pattern that cannot be read protects everything") {
+    planned.policy.protected_globs = {"www/["};
+    reason = "cannot be read";
+  }
+  SECTION("the store itself") {
+    planned.survey.store = path("www");
+    reason = "own store";
+  }
+  SECTION("a hold") {
+    target.path = path("mnt/.remediate-hold-0a/run/op-0001");
+    reason = "hold";
+  }
+  SECTION("file system") {
+    target.facts.filesystem = "nfs";
+    reason = "file system nfs";
+  }
+  SECTION("not a regular file") {
+    target.facts.metadata.stat.kind = FileKind::fifo;
+    reason = "not a regular file";
+  }
+  const Plan plan = planned.plan();
+  CHECK_FALSE(plan.has_changes());
+  CHECK(exclusion_of(plan, target.path.display()).find(reason) != std::string::npos);
+  CHECK_FALSE(reason.empty());
+}
+
+TEST_CASE("a store beside the match protects nothing else", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11)};
+  planned.survey.store = path("www2");
+  CHECK(planned.plan().has_changes());
+  planned.survey.store.reset();
+  planned.survey.matches.front().facts.filesystem = "zfs";
+  planned.policy.allowed_filesystems = {"zfs"};
+  CHECK(planned.plan().has_changes());
+}
+
+TEST_CASE("what only a person can judge is shown and not done", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11), match("www/2.php", "a", 12),
+                            match("www/2.php", "b", 12)};
+  planned.survey.matches[0].authorises = playbook::Authorises::review;
+  planned.survey.matches[1].authorises = playbook::Authorises::review;
+  const Plan plan = planned.plan();
+  CHECK(order(plan).find("www/1.php") == std::string::npos);
+  REQUIRE(plan.reviews.size() == 1);  // 2.php is removed anyway
+  CHECK(plan.reviews.front().address == "www/1.php");
+  CHECK(plan.reviews.front().why.size() == 1);
+}
+
+TEST_CASE("a known good match is an exclusion", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11)};
+  planned.survey.matches.front().exclusion = "known good file";
+  const Plan plan = planned.plan();
+  CHECK_FALSE(plan.has_changes());
+  CHECK(plan.reviews.empty());
+  CHECK(exclusion_of(plan, "www/1.php") == "known good file");
+}
+
+TEST_CASE("an instruction comes only when its indicators found something", "[planner]") {
+  Planned planned;
+  CHECK(order(planned.plan()) == "op-0001 always\n");
+  CHECK_FALSE(planned.plan().has_changes());
+  planned.survey.matches = {match("www/1.php", "a", 11)};
+  CHECK(order(planned.plan()) == "op-0001 www/1.php\nop-0002 tell-a\nop-0003 always\n");
+  planned.survey.matches.front().exclusion = "known good";
+  CHECK(order(planned.plan()) == "op-0001 tell-a\nop-0002 always\n");
+}
+
+TEST_CASE("limits block and are counted", "[planner]") {
+  Planned planned;
+  for (int number = 0; number < 12; ++number)
+    planned.survey.matches.push_back(match("www/" + std::to_string(number) + ".php",
+                                           number < 8 ? "a" : "b",
+                                           static_cast<std::uint64_t>(100 + number)));
+  const auto fired = [&] {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> all;
+    for (const LimitReport& limit : planned.plan().limits)
+      if (limit.fired) all.emplace_back(limit.limit, limit.found);
+    CHECK(planned.plan().blocked() == !all.empty());
+    return all;
+  };
+  using Fired = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+  CHECK(fired().empty());
+  planned.policy.max_files = 12;
+  CHECK(fired().empty());
+  planned.policy.max_files = 11;
+  CHECK(fired() == Fired{{11, 12}});
+  planned.policy.max_files = 50;
+  planned.policy.max_files_per_indicator = 7;
+  CHECK(fired() == Fired{{7, 8}});
+  planned.policy.max_files_per_indicator = 50;
+  planned.survey.files_scanned = 1100;  // 1 % are 11 files
+  CHECK(fired() == Fired{{11, 12}});
+  planned.survey.files_scanned = 1200;
+  CHECK(fired().empty());
+  planned.survey.files_scanned = 12;  // a small scope: up to 10 files do not count
+  CHECK(fired() == Fired{{10, 12}});
+  planned.policy.small_scope_files = 12;
+  CHECK(fired().empty());
+  planned.policy.max_files = 0;
+  CHECK(fired() == Fired{{0, 12}});
+}
+
+TEST_CASE("a playbook that no longer holds plans nothing", "[planner]") {
+  Planned planned;
+  SECTION("revoked") { planned.playbooks.front().revoked = true; }
+  SECTION("expired at this second") {
+    planned.playbooks.front().valid_until = "2027-01-15T08:00:00Z";  // 1,800,000,000
+  }
+  SECTION("twice") { planned.playbooks.push_back(planned.playbooks.front()); }
+  const auto result = planned.result();
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == Code::bad_input);
+}
+
+TEST_CASE("a playbook that is valid until later plans", "[planner]") {
+  Planned planned;
+  planned.playbooks.front().valid_until = "2027-01-15T08:00:01Z";
+  CHECK(planned.result());
+}
+
+TEST_CASE("changes of one configuration are planned one on the other", "[planner]") {
+  Planned planned;
+  planned.playbooks.front().indicators = {setting_indicator("x", "/x"),
+                                          setting_indicator("y", "/y")};
+  planned.playbooks.front().steps = {step("no-x", playbook::Action::reset_setting, {"x"}),
+                                     step("no-y", playbook::Action::reset_setting, {"y"})};
+  planned.survey.settings = {observed("x", "iis/host.config"), observed("y", "iis/host.config")};
+  const Plan plan = planned.plan();
+  REQUIRE(plan.operations.size() == 2);
+  const Operation& first = plan.operations[0];
+  const Operation& second = plan.operations[1];
+  CHECK(first.precondition.sha256 == crypto::sha256_hex(configuration));
+  CHECK(second.precondition.sha256 == first.setting.after_sha256);
+  std::string after = configuration;
+  for (const char* line : {"    <virtualDirectory path=\"/x\" physicalPath=\"C:\\one\" />\n",
+                           "    <virtualDirectory path=\"/y\" physicalPath=\"C:\\two\" />\n"})
+    after.erase(after.find(line), std::string(line).size());
+  CHECK(second.setting.after_sha256 == crypto::sha256_hex(after));
+  REQUIRE(first.setting.edits.size() == 1);
+  CHECK(first.setting.differences.front().kind == "removed");
+
+  planned.policy.max_settings = 1;
+  CHECK(planned.plan().blocked());
+  planned.policy.max_settings = 2;
+  CHECK_FALSE(planned.plan().blocked());
+
+  planned.survey.settings[0].facts.metadata.stat.links = 2;
+  planned.survey.settings[1].facts.metadata.stat.links = 2;
+  CHECK(planned.plan().operations.empty());
+  CHECK(planned.plan().exclusions.size() == 2);
+}
+
+TEST_CASE("a configuration that cannot be read is an issue and an exclusion, not silence",
+          "[planner]") {
+  Planned planned;
+  planned.playbooks.front().indicators = {setting_indicator("x", "/x")};
+  planned.playbooks.front().steps = {step("no-x", playbook::Action::reset_setting, {"x"})};
+  planned.survey.settings = {observed("x", "iis/host.config")};
+  planned.survey.settings.front().bytes = "<configuration><broken";
+  const Plan plan = planned.plan();
+  CHECK(plan.operations.empty());
+  CHECK(plan.issues.size() == 1);
+  CHECK(plan.exclusions.size() == 1);
+}
+
+}  // namespace remediate::plan::test

@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <chrono>
+
+#include "remediate/host/durable.h"
+#include "world.h"
+
+// An error at every call that changes or flushes something, once and from then on; then a new
+// process. No original may be lost, and a rollback has to bring all of them back.
+
+namespace remediate::run::test {
+namespace {
+
+enum class How { once, from_then_on };
+
+/// Counts the changing calls and lets one of them fail, or it and all after it.
+class Fault {
+ public:
+  Fault(host::MemoryHost& host, std::size_t at, How how, Code code) : host_(host) {
+    host_.set_fault_hook([this, at, how, code](std::string_view operation,
+                                               std::string_view name) -> std::optional<Error> {
+      const std::size_t now = count_++;
+      if (now < at || (how == How::once && now > at)) return std::nullopt;
+      if (where_.empty()) where_ = std::string(operation) + " " + std::string(name);
+      return Error{code, "injected fault in " + std::string(operation), ""};
+    });
+  }
+  ~Fault() { host_.set_fault_hook({}); }
+  Fault(const Fault&) = delete;
+  Fault& operator=(const Fault&) = delete;
+  [[nodiscard]] bool fired() const { return !where_.empty(); }
+  [[nodiscard]] const std::string& where() const { return where_; }
+
+ private:
+  host::MemoryHost& host_;
+  std::size_t count_ = 0;
+  std::string where_;
+};
+
+/// The world of the sweep: files protected by flags, two names of one file, a second mount.
+struct SweepWorld : MemoryWorld {
+  SweepWorld() {
+    world->protect("www/shell-a.php", host::flag_immutable);
+    world->protect("etc-iis/host.config", host::flag_immutable);
+    before = world->snapshot();
+    originals = inodes(host, world->target());
+    plan = world->plan();
+    run = run_name(plan.plan);
+  }
+
+  /// Which originals are nowhere on the host with their bytes.
+  [[nodiscard]] std::string lost() {
+    const auto now = inodes(host, "/base");
+    std::string missing;
+    for (const auto& [id, bytes] : originals) {
+      const auto found = now.find(id);
+      if (found == now.end() || found->second != bytes)
+        missing += "inode " + std::to_string(id.second) + " is lost; ";
+    }
+    return missing;
+  }
+
+  [[nodiscard]] bool has_run() { return !must(world->open_store()->run_names()).empty(); }
+
+  /// What a person would do next: resume, look, take everything back. Says what went wrong.
+  [[nodiscard]] std::string recover(RollbackOptions options = {}) {
+    const bool same_inodes = !options.recovery.has_value();
+    std::string problems = same_inodes ? lost() : "";
+    if (has_run()) {
+      const auto resumed = world->resume(run);
+      if (!resumed) return problems + "resume: " + resumed.error().text();
+      if (same_inodes) problems += lost();
+      const VerifyReport report = must(world->verify());
+      if (!report.ok()) problems += "verify: " + findings(report);
+      const auto back = world->rollback(run, std::move(options));
+      if (!back) return problems + "rollback: " + back.error().text();
+      if (back->status != "done" && back->status != "nothing_to_do")
+        problems += "rollback: " + text(*back) + " after " + text(*resumed);
+    }
+    const std::string changed = difference(before, world->snapshot(), same_inodes);
+    return problems + (changed.empty() ? "" : "not as before: " + changed);
+  }
+
+  Snapshot before;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> originals;
+  plan::PlanFile plan;
+  std::string run;
+};
+
+constexpr std::size_t no_end = 5000;  // far above the number of calls of any phase here
+
+/// The outcome of one fault: whether it was reached, and what was wrong afterwards.
+struct Outcome {
+  bool fired = false;
+  std::string where;
+  std::string problems;
+};
+
+/// Runs `body` with fault 0, stride, 2 * stride ... until one is no longer reached.
+template <class Body>
+std::size_t sweep(std::size_t stride, const Body& body) {
+  std::string problems;
+  std::size_t at = 0;
+  for (; at < no_end; at += stride) {
+    const Outcome outcome = body(at);
+    if (!outcome.fired) break;
+    if (!outcome.problems.empty())
+      problems +=
+          "call " + std::to_string(at) + " (" + outcome.where + "): " + outcome.problems + "\n";
+  }
+  CHECK(problems == "");
+  CHECK(at < no_end);
+  return at;
+}
+
+}  // namespace
+
+TEST_CASE("the sweep sees what is lost", "[sweep]") {
+  SweepWorld world;
+  CHECK(world.lost().empty());
+  must(world.world->apply(world.plan));
+  CHECK(world.lost().empty());
+  CHECK(difference(world.before, world.world->snapshot()).find("shell-a.php is missing") !=
+        std::string::npos);
+  must(world.world->finalize(world.run));
+  CHECK_FALSE(world.lost().empty());
+  CHECK_FALSE(world.recover().empty());
+}
+
+TEST_CASE("an error in any call of apply loses nothing", "[sweep]") {
+  const auto [how, code] =
+      GENERATE(table<How, Code>({{How::once, Code::io}, {How::from_then_on, Code::no_space}}));
+  INFO((how == How::once ? "once, " : "from then on, ") << code_name(code));
+  const std::size_t calls =
+      sweep(how == How::once ? 1 : 3, [how = how, code = code](std::size_t at) -> Outcome {
+        SweepWorld world;
+        Outcome outcome;
+        {
+          const Fault fault(world.host, at, how, code);
+          const auto applied = world.world->apply(world.plan);
+          outcome = {fault.fired(), fault.where(), ""};
+          if (!fault.fired()) CHECK((applied && applied->status == "done"));
+        }
+        outcome.problems = world.recover();
+        return outcome;
+      });
+  CHECK(calls > 100);
+}
+
+TEST_CASE("an error in any call of the resume after one loses nothing", "[sweep]") {
+  std::size_t pairs = 0;
+  for (std::size_t first = 9; first < no_end; first += 31) {
+    bool reached = true;
+    INFO("apply ended at call " << first);
+    pairs += sweep(5, [&](std::size_t at) -> Outcome {
+      SweepWorld world;
+      {
+        const Fault fault(world.host, first, How::from_then_on, Code::io);
+        (void)world.world->apply(world.plan);
+        reached = fault.fired();
+      }
+      if (!reached || !world.has_run()) return {};
+      Outcome outcome;
+      {
+        const Fault fault(world.host, at, How::from_then_on, Code::io);
+        (void)world.world->resume(world.run);
+        outcome = {fault.fired(), fault.where(), ""};
+      }
+      outcome.problems = world.recover();
+      return outcome;
+    });
+    if (!reached) break;
+  }
+  CHECK(pairs > 40);
+}
+
+TEST_CASE("an error in any call of rollback loses nothing", "[sweep]") {
+  const How how = GENERATE(How::once, How::from_then_on);
+  INFO((how == How::once ? "once" : "from then on"));
+  const std::size_t calls = sweep(how == How::once ? 1 : 3, [&](std::size_t at) -> Outcome {
+    SweepWorld world;
+    must(world.world->apply(world.plan));
+    Outcome outcome;
+    {
+      const Fault fault(world.host, at, how, Code::io);
+      const auto back = world.world->rollback(world.run);
+      outcome = {fault.fired(), fault.where(), ""};
+      // A flag that could not be set is told as such and not tried again.
+      if (back)
+        for (const OperationReport& one : back->operations)
+          if (one.outcome == "restored_degraded") world.before.at(one.address).flags = 0;
+      if (!fault.fired()) CHECK((back && back->status == "done"));
+    }
+    outcome.problems = world.recover();
+    return outcome;
+  });
+  CHECK(calls > 40);
+}
+
+TEST_CASE("an error in any call of finalize leaves the original or its sealed copy", "[sweep]") {
+  const How how = GENERATE(How::once, How::from_then_on);
+  INFO((how == How::once ? "once" : "from then on"));
+  const std::size_t calls = sweep(how == How::once ? 1 : 3, [&](std::size_t at) -> Outcome {
+    SweepWorld world;
+    must(world.world->apply(world.plan));
+    Outcome outcome;
+    {
+      const Fault fault(world.host, at, how, Code::io);
+      const auto finalized = world.world->finalize(world.run);
+      outcome = {fault.fired(), fault.where(), ""};
+      if (!fault.fired()) CHECK((finalized && finalized->status == "done"));
+    }
+    RollbackOptions options;
+    options.recovery = world.world->recovery();
+    outcome.problems = world.recover(std::move(options));
+    return outcome;
+  });
+  CHECK(calls > 10);
+}
+
+}  // namespace remediate::run::test
