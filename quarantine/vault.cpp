@@ -45,6 +45,26 @@ class SparseSink final : public remediate::ByteSink {
   crypto::Digest digest_{crypto::Algorithm::sha256};
 };
 
+/// Who owns the top of a mount can rename a hold that lies there.
+Result<void> check_mount_top(const host::Directory& top, std::uint32_t user) {
+  TRY_LET(const remediate::FileStat stat, top.stat());
+  const bool shared = (stat.mode & 022u) != 0 && (stat.mode & 01000u) == 0;
+  if (shared || (stat.owner != 0 && stat.owner != user))
+    return fail(Code::refused,
+                "the top of the mount, " + top.location() +
+                    ", can be changed by another user, so no hold is safe there",
+                "use --store with a private folder on that mount, or give its top to root");
+  return {};
+}
+
+Result<void> check_private(const host::Directory& hold, std::uint32_t user) {
+  TRY_LET(const remediate::FileStat stat, hold.stat());
+  if ((stat.mode & 0777u) != 0700 || stat.owner != user)
+    return fail(Code::refused, "the hold " + hold.location() + " is not private to this tool",
+                "look who made it or changed it; nothing was done with it");
+  return {};
+}
+
 std::string object_file(const std::string& digest) { return digest + ".p7m"; }
 
 }  // namespace
@@ -66,17 +86,14 @@ Result<Vault::HoldDirectory> Vault::make_hold(const host::Directory& target,
     return HoldDirectory{HoldPlace::store, std::move(directory)};
   }
   TRY_LET(const auto top, target.mount_top());
+  TRY(check_mount_top(*top, here.owner));
   const std::string name = ".remediate-hold-" + store_id_;
   auto base = host::ensure_directory(*top, name, 0700);
   if (!base)
     return std::unexpected(
         std::move(base).error().wrapped("cannot make the hold " + top->location() + "/" + name +
                                         " (use --store with a folder on the target's mount)"));
-  TRY_LET(const remediate::FileStat stat, (*base)->stat());
-  if ((stat.mode & 0777u) != 0700 || stat.owner != here.owner)
-    return fail(Code::refused,
-                "the hold " + top->location() + "/" + name + " is not private to this tool",
-                "look who made it; move it away, then apply again");
+  TRY(check_private(**base, here.owner));
   TRY_LET(auto directory, host::ensure_directory(**base, run, 0700));
   TRY((*base)->sync());
   TRY(top->sync());
@@ -90,8 +107,10 @@ Result<std::unique_ptr<host::Directory>> Vault::open_hold(HoldPlace place,
   if (place == HoldPlace::store) return hold_->open_directory(below, host::Mounts::stay);
   TRY_LET(const auto top, target.mount_top());
   TRY_LET(const RawPath base, RawPath::parse(".remediate-hold-" + store_id_));
-  TRY_LET(const RawPath path, base.child(run));
-  return top->open_directory(path, host::Mounts::stay);
+  TRY_LET(const auto directory, top->open_directory(base, host::Mounts::stay));
+  TRY_LET(const remediate::FileStat here, hold_->stat());
+  TRY(check_private(*directory, here.owner));
+  return directory->open_directory(below, host::Mounts::stay);
 }
 
 std::expected<void, NotCaptured> Vault::capture(const host::Directory& parent,

@@ -42,7 +42,8 @@ class Vault {
   /// (refused when somebody else made it).
   [[nodiscard]] Result<HoldDirectory> make_hold(const host::Directory& target,
                                                 const std::string& run) const;
-  /// The same for a run that exists; not_found when the hold is gone.
+  /// The same for a run that exists; not_found when the hold is gone. `target` is any directory on
+  /// the mount and is only looked at for HoldPlace::mount_top.
   [[nodiscard]] Result<std::unique_ptr<host::Directory>> open_hold(HoldPlace place,
                                                                    const host::Directory& target,
                                                                    const std::string& run) const;

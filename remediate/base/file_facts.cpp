@@ -224,6 +224,7 @@ Json to_json(const FileId& id) {
   json["device"] = id.device;
   json["inode"] = id.inode;
   json["mount"] = id.mount;
+  json["volume"] = id.volume;
   return json;
 }
 
@@ -278,6 +279,7 @@ Result<FileId> file_id_from_json(const Json& json, const std::string& pointer) {
   TRY_LET(id.device, reader.unsigned_integer("device"));
   TRY_LET(id.inode, reader.unsigned_integer("inode"));
   TRY_LET(id.mount, reader.unsigned_integer("mount"));
+  TRY_LET(id.volume, reader.unsigned_integer("volume"));
   TRY(reader.done());
   return id;
 }

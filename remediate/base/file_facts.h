@@ -16,7 +16,12 @@ struct FileId {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
   std::uint64_t mount = 0;
-  bool operator==(const FileId&) const = default;
+  /// The file system's own id where it has one that outlives a mount (statfs), else 0; known only
+  /// for open files and folders. A device number may be another one after a mount or a boot.
+  std::uint64_t volume = 0;
+  bool operator==(const FileId& other) const {
+    return device == other.device && inode == other.inode && mount == other.mount;
+  }
 };
 
 struct Timestamp {

@@ -37,13 +37,19 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
     return std::unexpected(std::move(read).error());
 
   TRY_LET(const auto root, global.host.open_root(file.plan.host.root));
+  TRY(run::check_root_allowed(policy, *root));
   TRY_LET(const FileStat stat, root->stat());
   const bool by_signature = policy.policy.threshold > 0;
   const std::string confirmed = by_signature ? confirm : confirmation(global, confirm, file.plan);
-  plan::ApprovalRequest request{
-      std::move(file), std::move(signature), policy.policy,
-      policy.sha256,   policy.approvers,     run::host_facts(global.host, root->location(), stat),
-      confirmed,       global.host.now()};
+  plan::ApprovalRequest request{std::move(file),
+                                std::move(signature),
+                                policy.policy,
+                                policy.sha256,
+                                policy.approvers,
+                                run::host_facts(global.host, root->location(), stat),
+                                run::store_below(root->location(), global.store),
+                                confirmed,
+                                global.host.now()};
   TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
   if (!confirm.empty() && confirm != approved.plan().plan_id)
     return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",

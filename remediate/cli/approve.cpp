@@ -1,9 +1,12 @@
+#include <iostream>
+
 #include <CLI/CLI.hpp>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
 #include "remediate/crypto/signature.h"
+#include "remediate/host/process.h"
 #include "remediate/report/report.h"
 
 namespace remediate::cli {
@@ -34,6 +37,16 @@ Result<int> approve(Global& global, const Options& options) {
   if (file.plan.expires <= global.host.now())
     return fail(Code::stale_plan, "plan " + file.plan.plan_id + " has expired", "make a new plan");
 
+  // What is signed is shown first; on a terminal the approver retypes its id.
+  if (!global.json()) TRY(print(report::plan_text(file.plan, global.colour())));
+  if (!global.no_input && host::is_terminal(host::Stream::input)) {
+    std::cerr << "\nType the plan id to approve this plan: " << std::flush;
+    std::string typed;
+    std::getline(std::cin, typed);
+    if (typed != file.plan.plan_id)
+      return fail(Code::approval, "the plan was not approved: another id was typed",
+                  "type " + file.plan.plan_id + ", or give --no-input in a script");
+  }
   const std::string target = options.plan + ".p7s";
   std::string signature;
   auto present = read_file(global, target, max_signature_bytes);
@@ -51,9 +64,8 @@ Result<int> approve(Global& global, const Options& options) {
                    {"fingerprint", certificate.fingerprint()},
                    {"signature", display(target)}}));
   else
-    TRY(print(report::plan_text(file.plan, global.colour()) + "\napproved: plan " +
-              file.plan.plan_id + "\n  by " + certificate.subject() + " (sha256 " +
-              certificate.fingerprint() + ")\n  in " + display(target) + "\n"));
+    TRY(print("\napproved: plan " + file.plan.plan_id + "\n  by " + certificate.subject() +
+              " (sha256 " + certificate.fingerprint() + ")\n  in " + display(target) + "\n"));
   return 0;
 }
 

@@ -23,6 +23,9 @@ Result<int> export_run(Global& global, const Options& options) {
   TRY(run::require_evidence(*store, run));
   if (options.as == "ocsf") {
     TRY(write_file(global, options.output, report::ocsf_lines(run, REMEDIATE_VERSION)));
+  } else if (options.output == "-") {
+    return fail(Code::usage, "an infected zip is not written to the standard output",
+                "name a file with -o");
   } else {
     std::optional<run::Recovery> recovery;
     if (!options.recovery_key.empty()) {

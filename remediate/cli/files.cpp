@@ -53,6 +53,13 @@ Result<void> write_file(Global& global, const std::string& path, const std::stri
   const Place place = place_of(path);
   const auto write = [&]() -> Result<void> {
     TRY_LET(const auto directory, global.host.open_root(place.folder));
+    auto present = directory->stat_entry(place.name);
+    if (present && present->kind != FileKind::regular)
+      return fail(Code::refused,
+                  "it is a " + std::string(kind_name(present->kind)) + ", not a regular file",
+                  "name a file, or - for the standard output");
+    if (!present && present.error().code != Code::not_found)
+      return std::unexpected(std::move(present).error());
     return host::write_durable(*directory, place.name, bytes);
   };
   auto written = write();
@@ -100,7 +107,7 @@ Result<std::unique_ptr<host::Directory>> open_run_root(Global& global, const run
   const plan::HostFacts& recorded = run.plan.plan.host;
   TRY_LET(auto root, global.host.open_root(recorded.root));
   TRY_LET(const FileStat stat, root->stat());
-  if (stat.id.inode != recorded.root_id.inode || stat.id.device != recorded.root_id.device)
+  if (!run::same_file(stat.id, recorded.root_id, false))
     return fail(Code::stale_plan,
                 display(recorded.root) + " is not the directory that the run worked on",
                 "mount or name the same tree again");

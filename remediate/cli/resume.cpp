@@ -3,11 +3,26 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
+#include "remediate/crypto/signature.h"
+#include "remediate/run/verify.h"
 
 namespace remediate::cli {
 namespace {
 
 constexpr int partial = 3;
+
+/// What apply demanded of a plan under this policy must still hold when it is continued.
+Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run& run) {
+  if (run.phase != "apply" || policy.policy.threshold == 0) return {};
+  auto verified = crypto::verify_detached(run.plan_signature, run.plan.bytes, policy.approvers);
+  if (verified && verified->signers.size() >= policy.policy.threshold) return {};
+  Error error{Code::approval,
+              "run " + run.name +
+                  " may not be continued: its plan lacks the approvals that the policy asks for",
+              "`remediate rollback " + run.name + "` takes back what was done"};
+  if (!verified) error.causes.push_back(verified.error().text());
+  return std::unexpected(std::move(error));
+}
 
 /// The one run that was interrupted; empty when there is none.
 Result<std::string> interrupted_run(const run::Store& store) {
@@ -17,7 +32,11 @@ Result<std::string> interrupted_run(const run::Store& store) {
     auto run = run::load_run(store, name);
     if (!run)
       return std::unexpected(std::move(run).error().wrapped("run " + name + " cannot be read"));
-    if (!run->closed && !run->phase.empty()) interrupted.push_back(name);
+    if (run->phase.empty()) continue;
+    // A crash in the last write leaves a closed run without its last signature.
+    const bool unsigned_end =
+        !run::require_evidence(store, *run) && run::require_resumable(store, *run);
+    if (!run->closed || run::undo_pending(*run) || unsigned_end) interrupted.push_back(name);
   }
   if (interrupted.size() > 1) {
     Error error{Code::ambiguous, "several runs were interrupted", "name one of them"};
@@ -39,6 +58,7 @@ Result<int> resume(Global& global, std::string name) {
     }
   }
   TRY_LET(const run::Run run, run::load_run(*locked.store, name));
+  TRY(check_still_approved(policy, run));
   TRY_LET(const auto root, open_run_root(global, run));
   const auto progress = make_progress(global);
   TRY_LET(const run::RunReport report,

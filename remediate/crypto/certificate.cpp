@@ -13,6 +13,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
 #include "remediate/crypto/openssl.h"
 
 namespace remediate::crypto {
@@ -203,6 +204,15 @@ std::string Certificate::subject() const {
 }
 
 std::string Certificate::fingerprint() const { return impl_->fingerprint; }
+
+std::string Certificate::key_fingerprint() const {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(impl_->x509.get()), &der);
+  if (size <= 0) return {};
+  const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+  OPENSSL_free(der);
+  return sha256_hex(bytes);
+}
 
 bool Certificate::valid_at(Timestamp time) const {
   const int begin = ASN1_TIME_cmp_time_t(X509_get0_notBefore(impl_->x509.get()), time.seconds);

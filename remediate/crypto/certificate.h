@@ -21,6 +21,8 @@ class Certificate {
   [[nodiscard]] std::string pem() const;
   [[nodiscard]] std::string subject() const;      // RFC 2253, safe to print
   [[nodiscard]] std::string fingerprint() const;  // SHA-256 of the DER form, hexadecimal
+  /// SHA-256 of the public key: equal for two certificates of one key pair.
+  [[nodiscard]] std::string key_fingerprint() const;
   [[nodiscard]] bool valid_at(Timestamp time) const;
   [[nodiscard]] const Impl& impl() const { return *impl_; }
   explicit Certificate(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

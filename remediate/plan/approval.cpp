@@ -1,5 +1,7 @@
 #include "remediate/plan/approval.h"
 
+#include <map>
+
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
 #include "remediate/plan/guards.h"
@@ -54,15 +56,27 @@ struct ApprovalCheck {
 
   /// The planner leaves these out; a plan that has them was not made by it.
   void check_guards() {
-    const Survey nothing;
-    const Guards guards(request.policy, nothing);
+    Survey known;
+    known.store = request.store;
+    const Guards guards(request.policy, known);
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> names;
+    for (const Operation& operation : request.file.plan.operations)
+      if (operation.action == Action::quarantine) {
+        const FileId& id = operation.precondition.metadata.stat.id;
+        ++names[{id.device, id.inode}];
+      }
     for (const Operation& operation : request.file.plan.operations) {
       const Precondition& wanted = operation.precondition;
       std::optional<std::string> reason;
-      if (operation.action == Action::quarantine)
+      if (operation.action == Action::quarantine) {
+        const FileId& id = wanted.metadata.stat.id;
         reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
-      else if (operation.action == Action::reset_setting)
+        if (!reason && !request.policy.allow_hard_links &&
+            wanted.metadata.stat.links > names[{id.device, id.inode}])
+          reason = "it has names (hard links) that the plan does not remove";
+      } else if (operation.action == Action::reset_setting) {
         reason = guards.against_edit(operation.path, wanted);
+      }
       if (reason)
         against(display(operation.id) + " " + operation.path.display() + ": " + *reason,
                 Code::approval);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ struct ApprovalRequest {
   std::string policy_sha256;
   std::vector<crypto::Certificate> approvers;  // the policy's, loaded
   HostFacts host;                              // of this host and root, now
+  std::optional<RawPath> store;                // where the store lies when it is below the root
   std::string confirmed_id;                    // what the operator retyped
   Timestamp now;
 };

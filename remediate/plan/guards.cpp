@@ -7,14 +7,14 @@
 namespace remediate::plan {
 
 Guards::Guards(const Policy& policy, const Survey& survey) : policy_(policy), survey_(survey) {
-  const auto add = [&](const std::string& pattern) {
+  const auto add = [&](const std::string& pattern, bool by_policy) {
     if (auto glob = match::Glob::parse(pattern, true))
-      protected_.push_back({pattern, std::move(*glob)});
+      protected_.push_back({pattern, std::move(*glob), by_policy});
     else
       bad_globs_.push_back(pattern);
   };
-  for (const std::string& pattern : built_in_protected()) add(pattern);
-  for (const std::string& pattern : policy.protected_globs) add(pattern);
+  for (const std::string& pattern : built_in_protected()) add(pattern, false);
+  for (const std::string& pattern : policy.protected_globs) add(pattern, true);
 }
 
 std::optional<std::string> Guards::against_place(const RawPath& path,
@@ -45,6 +45,9 @@ std::optional<std::string> Guards::against_removal(const RawPath& path,
 std::optional<std::string> Guards::against_edit(const RawPath& path,
                                                 const Precondition& precondition) const {
   if (auto reason = against_place(path, precondition.filesystem)) return reason;
+  for (const Protected& entry : protected_)
+    if (entry.by_policy && entry.glob.matches(path.bytes()))
+      return "protected by the host's policy (" + display(entry.pattern) + "): never changed";
   if (precondition.metadata.stat.links > 1)
     return "the file has " + std::to_string(precondition.metadata.stat.links) +
            " names (hard links): replacing it would part them";

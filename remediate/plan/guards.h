@@ -29,6 +29,7 @@ class Guards {
   struct Protected {
     std::string pattern;
     match::Glob glob;
+    bool by_policy = false;
   };
   const Policy& policy_;
   const Survey& survey_;

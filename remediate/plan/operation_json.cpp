@@ -2,6 +2,7 @@
 #include "remediate/base/try.h"
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/plan_json.h"
+#include "remediate/plan/wording.h"
 
 namespace remediate::plan {
 namespace {
@@ -12,9 +13,12 @@ Json raw_to_json(const std::string& raw) {
 
 Result<std::string> raw_from_json(const Json& json, const std::string& pointer) {
   JsonReader reader(json, pointer);
-  TRY(reader.string("display"));
+  TRY_LET(const std::string shown, reader.string("display"));
   TRY_LET(std::string raw, reader.bytes("raw"));
   TRY(reader.done());
+  if (shown != display(raw))
+    return fail(Code::bad_input, pointer + "/display does not show /raw",
+                "the file was not made by this tool or was changed: make a new plan");
   return raw;
 }
 
@@ -256,6 +260,7 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
   TRY_LET(operation.inverse, reader.string("inverse"));
   TRY_LET(operation.not_restorable, strings_from_json(reader, "not_restorable"));
   if (operation.action != Action::instruct) TRY(reader.done());
+  TRY(check_words(operation, pointer));
   return operation;
 }
 

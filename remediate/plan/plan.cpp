@@ -16,6 +16,11 @@ std::string_view action_name(Action action) {
   return "unknown";
 }
 
+std::string operation_id(std::size_t number) {
+  std::string digits = std::to_string(number);
+  return "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;
+}
+
 bool Plan::blocked() const { return std::ranges::any_of(limits, &LimitReport::fired); }
 
 bool Plan::has_changes() const {

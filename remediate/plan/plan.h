@@ -77,6 +77,9 @@ struct Operation {
   std::string instruction;
 };
 
+/// "op-0001" for the first: ids follow the order of work.
+[[nodiscard]] std::string operation_id(std::size_t number);
+
 /// A match that the plan shows but does nothing about.
 struct Review {
   std::string address;

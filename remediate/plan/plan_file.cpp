@@ -1,5 +1,7 @@
 #include "remediate/plan/plan_file.h"
 
+#include <set>
+
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -27,8 +29,10 @@ Result<HostFacts> host_from_json(const Json& json) {
   TRY_LET(host.id, reader.string("id"));
   TRY_LET(host.name, reader.string("name"));
   TRY_LET(host.boot, reader.string("boot"));
-  TRY(reader.string("root"));
+  TRY_LET(const std::string shown, reader.string("root"));
   TRY_LET(host.root, reader.bytes("root_raw"));
+  if (shown != display(host.root))
+    return fail(Code::bad_input, "/host/root does not show /host/root_raw", "make a new plan");
   TRY_LET(const Json* id, reader.object("root_id"));
   TRY_LET(host.root_id, file_id_from_json(*id, "/host/root_id"));
   TRY(reader.done());
@@ -182,6 +186,16 @@ Result<Plan> from_json(const Json& json) {
                 return playbook;
               }));
   TRY_LET(plan.operations, read_array<Operation>(reader, "operations", operation_from_json));
+  for (std::size_t index = 0; index < plan.operations.size(); ++index)
+    if (plan.operations[index].id != operation_id(index + 1))
+      return fail(Code::bad_input,
+                  "/operations/" + std::to_string(index) + "/id is not " + operation_id(index + 1),
+                  "operations are numbered in the order of work: make a new plan");
+  std::set<RawPath> removed;
+  for (const Operation& operation : plan.operations)
+    if (operation.action == Action::quarantine && !removed.insert(operation.path).second)
+      return fail(Code::bad_input, operation.path.display() + " is to be removed twice",
+                  "make a new plan");
   TRY(read_found(reader, plan));
   TRY(reader.done());
   return plan;

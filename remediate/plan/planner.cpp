@@ -11,20 +11,10 @@
 #include "remediate/plan/guards.h"
 #include "remediate/plan/limits.h"
 #include "remediate/plan/setting_plan.h"
+#include "remediate/plan/wording.h"
 
 namespace remediate::plan {
 namespace {
-
-std::string size_text(std::uint64_t size) {
-  return std::to_string(size) + (size == 1 ? " byte" : " bytes");
-}
-
-std::string mode_text(std::uint32_t mode) {
-  std::string digits;
-  for (int shift = 9; shift >= 0; shift -= 3)
-    digits.push_back(static_cast<char>('0' + ((mode >> shift) & 7u)));
-  return digits;
-}
 
 std::vector<Reason> reasons_of(const match::FileMatch& match) {
   std::vector<Reason> reasons;
@@ -147,10 +137,9 @@ class Planner {
 
   Operation removal(const match::FileMatch& match, const playbook::Step& step) const {
     Operation operation;
-    const FileStat& stat = match.facts.metadata.stat;
     operation.action = Action::quarantine;
-    operation.address = match.path.display();
     operation.path = match.path;
+    operation.address = address_of(operation);
     operation.playbook = match.playbook;
     operation.indicator = match.indicator;
     operation.step = step.id;
@@ -159,17 +148,10 @@ class Planner {
       operation.details.emplace_back(field.name, field.value);
     operation.precondition = {match.sha256, match.facts.metadata, match.facts.parent.id,
                               match.facts.parent.modified, match.facts.filesystem};
-    operation.before = "present: " + size_text(stat.size) + ", sha256 " + match.sha256 + ", mode " +
-                       mode_text(stat.mode) + ", owner " + std::to_string(stat.owner) + ":" +
-                       std::to_string(stat.group) + ", modified " + format_utc(stat.modified);
+    operation.before = before_of(operation);
     operation.after =
-        stat.size > request_.policy.max_sealed_bytes
-            ? "absent: held in the vault; too large to be sealed, so finalize will keep it held"
-            : "absent: held in the vault and sealed";
-    operation.inverse =
-        "rename back from the hold (same inode, no key needed); after finalize: written anew from "
-        "the "
-        "sealed object with the recovery key";
+        after_of(operation, match.facts.metadata.stat.size <= request_.policy.max_sealed_bytes);
+    operation.inverse = inverse_of(operation);
     operation.not_restorable = guards_.not_restorable(match.facts);
     return operation;
   }
@@ -202,14 +184,15 @@ class Planner {
     if (!wanted) return;
     Operation operation;
     operation.action = Action::instruct;
-    operation.address = step.id;
+    operation.step = step.id;
+    operation.address = address_of(operation);
     operation.playbook = playbook.id;
     operation.step = step.id;
     operation.indicator = step.indicators.empty() ? "" : step.indicators.front();
     operation.instruction = step.text;
-    operation.before = "to be done by a person";
-    operation.after = "done and noted by that person";
-    operation.inverse = "none: the tool does nothing here";
+    operation.before = before_of(operation);
+    operation.after = after_of(operation, true);
+    operation.inverse = inverse_of(operation);
     plan_.operations.push_back(std::move(operation));
   }
 
@@ -240,10 +223,7 @@ class Planner {
 
   void number_operations() {
     std::size_t number = 0;
-    for (Operation& operation : plan_.operations) {
-      std::string digits = std::to_string(++number);
-      operation.id = "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;
-    }
+    for (Operation& operation : plan_.operations) operation.id = operation_id(++number);
   }
 
   const PlanRequest& request_;

@@ -5,6 +5,7 @@
 
 #include "remediate/base/json.h"
 #include "remediate/base/try.h"
+#include "remediate/match/engine.h"
 
 namespace remediate::plan {
 namespace {
@@ -101,6 +102,10 @@ Result<Policy> parse_policy(std::string_view bytes, std::string_view what) {
       return fail(Code::bad_input, "policy: /allowed_roots holds a path that is not absolute",
                   "write absolute paths");
   TRY_LET(policy.protected_globs, strings(reader, "protected"));
+  for (const std::string& pattern : policy.protected_globs)
+    if (auto glob = match::Glob::parse(pattern, true); !glob)
+      return fail(Code::bad_input, "policy: /protected: " + glob.error().message,
+                  "correct the pattern; docs/policy-reference.md tells the syntax");
   TRY_LET(policy.allowed_filesystems, strings(reader, "allowed_filesystems"));
   if (reader.has("allow_hard_links")) {
     TRY_LET(policy.allow_hard_links, reader.boolean("allow_hard_links"));

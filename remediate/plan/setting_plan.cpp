@@ -5,10 +5,13 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
+#include "remediate/plan/wording.h"
 #include "remediate/setting/provider.h"
 
 namespace remediate::plan {
 namespace {
+
+constexpr std::size_t max_found = 500;
 
 setting::Query query_of(const playbook::SettingCondition& condition) {
   setting::Query query{condition.kind, condition.path, {}};
@@ -35,12 +38,6 @@ std::string_view difference_name(setting::Difference::Kind kind) {
       return "changed";
   }
   return "changed";
-}
-
-std::string inverse_of(const setting::Edited& edited) {
-  return "take back " + std::to_string(edited.differences.size()) +
-         " difference(s) of this change by a three-way merge; later edits by others stay, a "
-         "conflict is reported";
 }
 
 }  // namespace
@@ -73,6 +70,12 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
       continue;
     }
     if (found->empty()) continue;
+    if (found->size() > max_found) {
+      exclude({Code::limit,
+               std::to_string(found->size()) + " settings fit, more than one operation may change",
+               "narrow the indicator"});
+      continue;
+    }
 
     Operation operation;
     std::vector<setting::Edit> edits;
@@ -112,9 +115,7 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
 
     operation.action = Action::reset_setting;
     operation.path = file.path;
-    operation.address =
-        file.path.display() + " " + display(found->front().address) +
-        (found->size() > 1 ? " and " + std::to_string(found->size() - 1) + " more" : "");
+    operation.address = address_of(operation);
     operation.playbook = playbook.id;
     operation.indicator = indicator.id;
     operation.step = step.id;
@@ -127,11 +128,9 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
       operation.setting.differences.push_back({std::string(difference_name(difference.kind)),
                                                difference.address, difference.attribute,
                                                difference.before, difference.after});
-    operation.before = "sha256 " + version.sha256;
-    operation.after = "sha256 " + operation.setting.after_sha256 + ", " +
-                      std::to_string(operation.setting.differences.size()) +
-                      " difference(s) in meaning";
-    operation.inverse = inverse_of(*edited);
+    operation.before = before_of(operation);
+    operation.after = after_of(operation, true);
+    operation.inverse = inverse_of(operation);
     operation.not_restorable = {"inode number and birth time of the file, change time (ctime)"};
     current_[file.path] = {std::move(edited->bytes), operation.setting.after_sha256};
     result.operations.push_back(std::move(operation));

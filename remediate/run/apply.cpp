@@ -104,20 +104,46 @@ Result<bool> enough_space(const Store& store, const plan::Plan& plan) {
   return space.free_bytes >= wanted && space.free_files >= files;
 }
 
-/// The run appears with its plan in it, or not at all.
-Result<void> start_run(const Store& store, const plan::ApprovedPlan& approved,
-                       const std::string& name) {
+/// A journal whose run never appeared: an attempt that failed before it could do anything.
+Result<void> remove_stale_journal(const Store& store, const std::string& name) {
+  std::vector<std::string> stale;
+  TRY(store.journals().each_entry([&](std::string_view entry, FileKind) {
+    if (entry == journal_name(name) || entry.starts_with(head_prefix(name)))
+      stale.emplace_back(entry);
+    return true;
+  }));
+  for (const std::string& entry : stale) TRY(store.journals().remove_file(entry));
+  return {};
+}
+
+/// The run appears with its plan and a journal that has room and says that it started, or not at
+/// all: a full disk leaves the plan to be applied again.
+Result<journal::Journal> start_run(host::Host& host, const Store& store,
+                                   const plan::ApprovedPlan& approved, const std::string& name) {
   const std::string unfinished_name = ".starting-" + name;
   TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
   if (approved.signature().empty()) {
     auto removed = directory->remove_file("plan.json.p7s");  // of an attempt before
-    if (!removed && removed.error().code != Code::not_found) return removed;
+    if (!removed && removed.error().code != Code::not_found)
+      return std::unexpected(std::move(removed).error());
   } else {
     TRY(host::write_durable(*directory, "plan.json.p7s", approved.signature()));
   }
   TRY(host::write_durable(*directory, "plan.json", approved.bytes()));
+  TRY(remove_stale_journal(store, name));
+  TRY_LET(auto journal,
+          journal::Journal::create(
+              store.journals(), journal_name(name),
+              (approved.plan().operations.size() + 4) * journal_bytes_per_operation, host));
+  journal.append(journal::type::run_started, "",
+                 Json{{"plan_id", approved.plan().plan_id},
+                      {"plan_sha256", crypto::sha256_hex(approved.bytes())},
+                      {"boot", host.identity().boot_id},
+                      {"approvers", approved.approvers()}});
+  TRY(journal.flush());
   TRY(store.runs().rename(unfinished_name, store.runs(), name));
-  return store.runs().sync();
+  TRY(store.runs().sync());
+  return journal;
 }
 
 void take_options(Session& session, const ApplyOptions& options) {
@@ -191,19 +217,11 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
         Code::stale_plan, "plan " + plan.plan_id + " was applied before, by run " + name,
         "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
   TRY(check_drift(root, plan, plan.host.boot == boot));
-  TRY(start_run(store, approved, name));
-  TRY_LET(auto journal, journal::Journal::create(
-                            store.journals(), journal_name(name),
-                            (plan.operations.size() + 4) * journal_bytes_per_operation, host));
-  journal.append(journal::type::run_started, "",
-                 Json{{"plan_id", plan.plan_id},
-                      {"plan_sha256", crypto::sha256_hex(approved.bytes())},
-                      {"boot", boot},
-                      {"approvers", approved.approvers()}});
-  TRY(journal.flush());
+  TRY_LET(auto journal, start_run(host, store, approved, name));
   TRY_LET(Run run, load_run(store, name));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
+  TRY(sign_head(session));
   TRY_LET(const bool enough, enough_space(store, plan));
   session.hold_only = !enough;
   return work_and_close(session);
@@ -227,6 +245,7 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
   take_options(session, options);
   TRY_LET(const bool enough, enough_space(store, run.plan.plan));
   session.hold_only = !enough;
+  TRY(sign_head(session));
   return work_and_close(session);
 }
 

@@ -14,9 +14,11 @@ using quarantine::NotCaptured;
 /// One file on its way; the handles live as long as the batch.
 struct Item {
   OperationState* operation = nullptr;
-  std::unique_ptr<host::Directory> parent;
-  std::unique_ptr<host::File> file;  // the original, opened before it is captured
-  const quarantine::Vault::HoldDirectory* hold = nullptr;
+  std::unique_ptr<host::Directory> parent;    // null after a crash when it is gone
+  std::unique_ptr<host::File> file;           // the original, opened before it is captured
+  std::unique_ptr<host::Directory> own_hold;  // after a crash
+  const host::Directory* hold = nullptr;
+  quarantine::HoldPlace place = quarantine::HoldPlace::store;
   quarantine::PendingObject pending;
 
   [[nodiscard]] const RawPath& path() const { return operation->operation->path; }
@@ -45,44 +47,69 @@ class Batch {
   Result<void> prepare(OperationState& operation) {
     Item item;
     item.operation = &operation;
-    const plan::Precondition& wanted = operation.operation->precondition;
-    auto parent = session_.parent(item.path(), wanted.parent);
+    auto parent = session_.parent(item.path(), operation.operation->precondition.parent);
+    if (parent) item.parent = std::move(*parent);
+    if (operation.state != State::planned)
+      return adopt(std::move(item), parent ? Error{} : parent.error());
     if (!parent) return give_up(operation, parent.error());
-    item.parent = std::move(*parent);
     auto hold = session_.hold(*item.parent);
     if (!hold) return give_up(operation, hold.error());
-    item.hold = *hold;
-    if (operation.state == State::intended) return adopt(std::move(item));
-    if (operation.state == State::planned) return begin(std::move(item));
-    return reopen_held(std::move(item));
+    item.hold = (*hold)->directory.get();
+    item.place = (*hold)->place;
+    return begin(std::move(item));
   }
 
-  /// After a crash between intent and captured: the file is in the hold, or still at its place.
-  Result<void> adopt(Item item) {
-    auto held = item.hold->directory->stat_entry(item.operation->entry.hold_name);
-    if (!held && held.error().code == Code::not_found) return begin(std::move(item));
-    if (!held) return give_up(*item.operation, held.error());
-    if (!same_file(held->id, item.operation->entry.metadata.stat.id, false))
+  /// After a crash. The hold is looked at first: once the intent was durable the file may be there,
+  /// whatever has become of its folder since.
+  Result<void> adopt(Item item, const Error& no_parent) {
+    OperationState& operation = *item.operation;
+    auto hold = session_.hold_of(operation.entry);
+    if (!hold && hold.error().code != Code::not_found) return unknown(operation, hold.error());
+    if (hold) {
+      item.own_hold = std::move(*hold);
+      item.hold = item.own_hold.get();
+      auto file = item.hold->open_file(operation.entry.hold_name, host::Access::read);
+      if (file) return adopt_held(std::move(item), std::move(*file));
+      if (file.error().code != Code::not_found) return unknown(operation, file.error());
+    }
+    if (!item.parent) return unknown(operation, no_parent);
+    if (operation.state != State::intended) return adopt_missing(item);
+    auto fresh = session_.hold(*item.parent);
+    if (!fresh) return unknown(operation, fresh.error());
+    item.hold = (*fresh)->directory.get();
+    item.place = (*fresh)->place;
+    return begin(std::move(item));
+  }
+
+  Result<void> adopt_held(Item item, std::unique_ptr<host::File> file) {
+    auto stat = file->stat();
+    if (!stat) return unknown(*item.operation, stat.error());
+    if (!same_file(stat->id, item.operation->entry.metadata.stat.id, false))
       return return_stranger(item);
-    auto file =
-        item.hold->directory->open_file(item.operation->entry.hold_name, host::Access::read);
-    if (!file) return give_up(*item.operation, file.error(), true);
-    item.file = std::move(*file);
-    TRY(record_captured(item));
+    item.file = std::move(file);
+    if (item.operation->state == State::intended) TRY(record_captured(item));
     items_.push_back(std::move(item));
     return {};
   }
 
-  Result<void> reopen_held(Item item) {
-    auto file =
-        item.hold->directory->open_file(item.operation->entry.hold_name, host::Access::read);
-    if (!file) {
-      item.operation->outcome = "held";
-      item.operation->reason = reason_of(file.error());
-      return {};
+  /// Recorded as captured and not in the hold: the crash came after it was put back.
+  Result<void> adopt_missing(Item& item) {
+    auto file = item.parent->open_file(item.name(), host::Access::read);
+    if (file) {
+      auto stat = (*file)->stat();
+      if (stat && same_file(stat->id, item.operation->entry.metadata.stat.id, false) &&
+          item.operation->state == State::captured)
+        return session_.not_done(*item.operation, "changed", "it is at its place again");
     }
-    item.file = std::move(*file);
-    items_.push_back(std::move(item));
+    return unknown(*item.operation,
+                   {Code::not_found, "it is neither in the hold nor at its place",
+                    "look for who took it; `remediate verify` tells what is left"});
+  }
+
+  /// Nothing is recorded: the next resume or rollback looks again.
+  static Result<void> unknown(OperationState& operation, const Error& error) {
+    operation.outcome = "unknown";
+    operation.reason = reason_of(error);
     return {};
   }
 
@@ -93,15 +120,20 @@ class Batch {
     item.file = std::move(*file);
     // After a crash its flags may already be cleared.
     if (const std::uint32_t flags = protection(item.operation->entry.metadata);
-        item.operation->state == State::intended && flags != 0)
-      if (auto set = item.file->set_protection_flags(flags); !set)
-        return give_up(*item.operation, set.error());
+        item.operation->state == State::intended && flags != 0) {
+      auto stat = item.file->stat();
+      if (stat && same_file(stat->id, operation.precondition.metadata.stat.id, false))
+        if (auto set = item.file->set_protection_flags(flags); !set)
+          return give_up(*item.operation, set.error());
+    }
     auto metadata = item.file->metadata();
     if (!metadata) return give_up(*item.operation, metadata.error());
     const Metadata& approved = operation.precondition.metadata;
     std::vector<std::string> reasons = metadata_differences(approved, *metadata);
     if (!same_file(approved.stat.id, metadata->stat.id, session_.same_boot()))
       reasons.insert(reasons.begin(), "another file has its name");
+    if (metadata->stat.links != approved.stat.links)
+      reasons.push_back("it now has " + std::to_string(metadata->stat.links) + " name(s)");
     if (!reasons.empty()) {
       Error error{Code::changed, "the file is no longer what was approved", "make a new plan"};
       error.causes = std::move(reasons);
@@ -122,7 +154,7 @@ class Batch {
     entry.parent = parent->id;
     entry.parent_before = parent->modified;
     entry.parent_after = parent->modified;
-    entry.hold = item.hold->place;
+    entry.hold = item.place;
     entry.hold_name = operation.id;
     entry.details = operation.details;
     TRY(session_.record(*item.operation, journal::type::intent,
@@ -141,10 +173,14 @@ class Batch {
     // Several files of one folder: each records the folder's time just before and after itself.
     auto before = item.parent->stat();
     auto captured = session_.store.vault().capture(
-        *item.parent, item.name(), entry.metadata.stat.id, *item.hold->directory, entry.hold_name);
+        *item.parent, item.name(), entry.metadata.stat.id, *item.hold, entry.hold_name);
     if (!captured) {
       const bool held = captured.error().kind == NotCaptured::Kind::other_file_held;
       Error error = std::move(captured.error().error);
+      if (captured.error().kind == NotCaptured::Kind::other_file_put_back) {
+        TRY(item.parent->sync());
+        TRY(item.hold->sync());
+      }
       if (flags != 0)
         if (auto set = item.file->set_protection_flags(flags); !set)
           error.causes.push_back("its flags could not be set again: " + reason_of(set.error()));
@@ -157,7 +193,8 @@ class Batch {
   Result<void> record_captured(Item& item) {
     quarantine::Entry& entry = item.operation->entry;
     if (auto writers = item.file->has_other_writers()) entry.open_for_writing = *writers;
-    if (auto after = item.parent->stat()) entry.parent_after = after->modified;
+    if (item.parent)
+      if (auto after = item.parent->stat()) entry.parent_after = after->modified;
     return session_.record(*item.operation, journal::type::captured,
                            Json{{"parent_before", to_json(entry.parent_before)},
                                 {"parent_after", to_json(entry.parent_after)},
@@ -169,9 +206,8 @@ class Batch {
   Result<void> make_captures_durable() {
     std::set<const host::Directory*> flushed;
     for (const Item& item : items_)
-      if (item.operation->state == State::captured &&
-          flushed.insert(item.hold->directory.get()).second)
-        TRY(item.hold->directory->sync_filesystem());
+      if (item.operation->state == State::captured && flushed.insert(item.hold).second)
+        TRY(item.hold->sync_filesystem());
     return session_.flush();
   }
 
@@ -238,7 +274,16 @@ class Batch {
       if (operation.entry.open_for_writing)
         reason += std::string(reason.empty() ? "" : "; ") +
                   "a process has it open for writing: find and stop it";
-      auto again = item.parent->stat_entry(item.name());
+      if (auto stat = item.file->stat(); stat && stat->links > operation.entry.metadata.stat.links)
+        reason += std::string(reason.empty() ? "" : "; ") + "it has " +
+                  std::to_string(stat->links) + " names now: somebody linked it elsewhere";
+      // Resolved anew: the folder may have been exchanged since it was opened.
+      auto parent = session_.parent(item.path(), operation.entry.parent);
+      auto again = parent ? (*parent)->stat_entry(item.name())
+                          : Result<FileStat>(std::unexpected(parent.error()));
+      if (!parent && parent.error().code == Code::not_found)
+        parent.error().code = Code::changed;  // gone with its folder is not seen to be absent
+      if (!parent) again = std::unexpected(parent.error());
       if (again) {
         outcome = "respawned";
         reason =
@@ -259,9 +304,14 @@ class Batch {
     operation.reason = "captured, not sealed: " + reason_of(error);
   }
 
+  static Result<void> rename_back(const Item& item) {
+    if (!item.parent) return fail(Code::changed, "its folder is gone or another one");
+    return item.hold->rename(item.operation->entry.hold_name, *item.parent, item.name());
+  }
+
   Result<void> put_back(Item& item, std::string why) {
     const quarantine::Entry& entry = item.operation->entry;
-    auto back = item.hold->directory->rename(entry.hold_name, *item.parent, item.name());
+    auto back = rename_back(item);
     if (!back)
       return session_.not_done(*item.operation, "held",
                                why + "; it could not be put back: " + reason_of(back.error()),
@@ -270,20 +320,19 @@ class Batch {
       if (auto set = item.file->set_protection_flags(flags); !set)
         why += "; its flags could not be set again: " + reason_of(set.error());
     TRY(item.parent->sync());
-    TRY(item.hold->directory->sync());
+    TRY(item.hold->sync());
     return session_.not_done(*item.operation, "changed", why + "; it was put back");
   }
 
   /// The hold has a file that was never approved: the crash came before it could be put back.
   Result<void> return_stranger(Item& item) {
-    auto back =
-        item.hold->directory->rename(item.operation->entry.hold_name, *item.parent, item.name());
+    auto back = rename_back(item);
     if (!back)
       return session_.not_done(
           *item.operation, "held",
           "another file was captured and could not be put back: " + reason_of(back.error()), true);
     TRY(item.parent->sync());
-    TRY(item.hold->directory->sync());
+    TRY(item.hold->sync());
     return session_.not_done(*item.operation, "changed",
                              "another file had its name; it was put back");
   }

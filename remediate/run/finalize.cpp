@@ -18,23 +18,23 @@ Result<void> prove_object(const Session& session, const quarantine::Entry& entry
                                       recovery->key);
 }
 
+/// Success only when the very hold was looked into and the original is not, or no longer, in it.
 Result<void> remove_held(Session& session, OperationState& operation) {
   const quarantine::Entry& entry = operation.entry;
-  auto parent = session.root.open_directory(entry.path.parent(), host::Mounts::cross);
-  // The hold in the store can be found without the target's folder.
-  const host::Directory& near = parent ? **parent : session.store.root();
-  auto hold = session.hold_of(entry, near);
-  if (!hold && hold.error().code == Code::not_found && operation.state == State::finalizing)
-    return {};
-  if (!hold) return std::unexpected(std::move(hold).error());
-  auto stat = (*hold)->stat_entry(entry.hold_name);
-  if (!stat && stat.error().code == Code::not_found) return {};
-  if (!stat) return std::unexpected(std::move(stat).error());
-  if (!same_file(stat->id, entry.metadata.stat.id, false))
+  TRY_LET(const auto hold, session.hold_of(entry));
+  auto file = hold->open_file(entry.hold_name, host::Access::read);
+  if (!file && file.error().code == Code::not_found) return hold->sync();
+  if (!file) return std::unexpected(std::move(file).error());
+  TRY_LET(const FileStat stat, (*file)->stat());
+  TRY_LET(const std::string digest, file_sha256(**file));
+  if (digest != entry.sha256)
+    return fail(Code::changed, "the held original is not what was captured: sha256 " + digest,
+                "look who changed it; it was left alone");
+  if (!same_file(stat.id, entry.metadata.stat.id, false))
     return fail(Code::changed, "the hold has another file under the name " + entry.hold_name,
                 "look who put it there; it was left alone");
-  TRY((*hold)->remove_file(entry.hold_name));
-  return (*hold)->sync();
+  TRY(hold->remove_file(entry.hold_name));
+  return hold->sync();
 }
 
 }  // namespace
@@ -42,7 +42,10 @@ Result<void> remove_held(Session& session, OperationState& operation) {
 Result<RunReport> finalize(host::Host& host, const Store& store, const host::Directory& root,
                            const std::string& name, const ApplyOptions& options, Control control) {
   TRY_LET(Run run, load_run(store, name));
-  TRY(require_evidence(store, run));
+  TRY(undo_pending(run) ? require_resumable(store, run) : require_evidence(store, run));
+  if (run.phase.empty())
+    return fail(Code::not_found, "run " + run.name + " was interrupted before it did anything",
+                "there is nothing to finalize: make a new plan");
   std::optional<Recovery> recovery;
   if (auto key = store.recovery_key()) recovery = Recovery{store.recovery(), std::move(*key)};
   const bool own_key_can_open =
@@ -64,6 +67,7 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
   TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
+  session.undoing = true;
 
   std::vector<OperationState*> ready;
   for (OperationState& operation : run.operations) {
@@ -89,8 +93,8 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
     }
     control.progress.step("finalize", index, ready.size(), ready[index]->operation->address);
     if (auto removed = remove_held(session, *ready[index]); !removed) {
-      ready[index]->outcome = "kept";
-      ready[index]->reason = reason_of(removed.error());
+      TRY(session.record(*ready[index], journal::type::done,
+                         Json{{"outcome", "kept"}, {"reason", reason_of(removed.error())}}));
       continue;
     }
     TRY(session.record(*ready[index], journal::type::finalized,

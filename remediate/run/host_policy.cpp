@@ -33,16 +33,26 @@ Result<void> check_owner(const FileStat& stat, const std::string& what, std::uin
   return {};
 }
 
+/// The bytes of a file that only root or this user can change.
+Result<std::string> read_trusted(host::Host& host, const std::string& path,
+                                 std::uint64_t max_bytes) {
+  const Split place = split(path);
+  TRY_LET(const auto directory, host.open_root(place.folder));
+  TRY_LET(const auto file, directory->open_file(place.name, host::Access::read));
+  TRY_LET(const FileStat folder_stat, directory->stat());
+  TRY(check_owner(folder_stat, place.folder, host.user()));
+  TRY_LET(const FileStat stat, file->stat());
+  TRY(check_owner(stat, path, host.user()));
+  return host::read_whole(*file, max_bytes);
+}
+
 Result<std::vector<crypto::Certificate>> load_certificates(host::Host& host,
                                                            const std::string& folder,
                                                            const std::vector<std::string>& files) {
   std::vector<crypto::Certificate> certificates;
   for (const std::string& file : files) {
     const std::string path = file.starts_with('/') ? file : folder + "/" + file;
-    const Split place = split(path);
-    auto directory = host.open_root(place.folder);
-    auto pem = directory ? host::read_whole(**directory, place.name, max_certificate_bytes)
-                         : std::unexpected(std::move(directory).error());
+    auto pem = read_trusted(host, path, max_certificate_bytes);
     if (!pem) {
       Error error = std::move(pem).error().wrapped("the policy names certificate " + display(path) +
                                                    ", which cannot be read");
@@ -51,9 +61,9 @@ Result<std::vector<crypto::Certificate>> load_certificates(host::Host& host,
     }
     TRY_LET(crypto::Certificate certificate, crypto::Certificate::from_pem(*pem, path));
     for (const crypto::Certificate& other : certificates)
-      if (other.fingerprint() == certificate.fingerprint())
-        return fail(Code::configuration, "the policy names one certificate twice: " + display(path),
-                    "name each person's own certificate once");
+      if (other.key_fingerprint() == certificate.key_fingerprint())
+        return fail(Code::configuration, "the policy names one key twice: " + display(path),
+                    "name one certificate with a key of its own for each person");
     certificates.push_back(std::move(certificate));
   }
   return certificates;
@@ -66,34 +76,21 @@ Result<HostPolicy> load_policy(host::Host& host, const std::string& given) {
   result.source = "embedded default";
   result.sha256 = crypto::sha256_hex("");
   const std::string path = given.empty() ? default_policy_path : given;
-  const Split place = split(path);
-  const auto missing = [&](const Error& error) {
-    return given.empty() && error.code == Code::not_found;
-  };
-  auto directory = host.open_root(place.folder);
-  if (!directory && missing(directory.error())) return result;
-  if (!directory)
+  const std::string folder = split(path).folder;
+  auto bytes = read_trusted(host, path, max_policy_bytes);
+  if (!bytes && given.empty() && bytes.error().code == Code::not_found) return result;
+  if (!bytes)
     return std::unexpected(
-        std::move(directory).error().wrapped("the policy " + display(path) + " cannot be read"));
-  auto file = (*directory)->open_file(place.name, host::Access::read);
-  if (!file && missing(file.error())) return result;
-  if (!file)
-    return std::unexpected(
-        std::move(file).error().wrapped("the policy " + display(path) + " cannot be read"));
-  TRY_LET(const FileStat folder_stat, (*directory)->stat());
-  TRY(check_owner(folder_stat, place.folder, host.user()));
-  TRY_LET(const FileStat stat, (*file)->stat());
-  TRY(check_owner(stat, path, host.user()));
-  TRY_LET(const std::string bytes, host::read_whole(**file, max_policy_bytes));
-  auto parsed = plan::parse_policy(bytes, path);
+        std::move(bytes).error().wrapped("the policy " + display(path) + " cannot be used"));
+  auto parsed = plan::parse_policy(*bytes, path);
   if (!parsed)
     return std::unexpected(
         std::move(parsed).error().wrapped("the policy " + display(path) + " cannot be used"));
   result.policy = std::move(*parsed);
   result.source = path;
-  result.sha256 = crypto::sha256_hex(bytes);
-  TRY_LET(result.approvers, load_certificates(host, place.folder, result.policy.approver_files));
-  TRY_LET(result.recovery, load_certificates(host, place.folder, result.policy.recovery_files));
+  result.sha256 = crypto::sha256_hex(*bytes);
+  TRY_LET(result.approvers, load_certificates(host, folder, result.policy.approver_files));
+  TRY_LET(result.recovery, load_certificates(host, folder, result.policy.recovery_files));
   return result;
 }
 

@@ -28,24 +28,29 @@ class FileRestore {
            "it carries setuid, setgid or capabilities: --with-privileges puts them back"});
       return {};
     }
-    auto parent = session_.parent(entry_.path, entry_.parent);
-    if (!parent) return no_place(parent.error());
-    parent_ = std::move(*parent);
-    TRY_LET(parent_stat_, parent_->stat());
-    auto hold = session_.hold_of(entry_, *parent_);
+    auto hold = session_.hold_of(entry_);
     if (hold) hold_ = std::move(*hold);
     if (!hold && hold.error().code != Code::not_found) {
       end({false, "failed", reason_of(hold.error())});
       return {};
     }
+    std::unique_ptr<host::File> held;
     if (hold_) {
-      auto held = hold_->open_file(entry_.hold_name, host::Access::read);
-      if (held) return place_held(**held);
-      if (held.error().code != Code::not_found) {
-        end({false, "failed", reason_of(held.error())});
+      auto file = hold_->open_file(entry_.hold_name, host::Access::read);
+      if (!file && file.error().code != Code::not_found) {
+        end({false, "failed", reason_of(file.error())});
         return {};
       }
+      if (file) held = std::move(*file);
     }
+    auto parent = session_.parent(entry_.path, entry_.parent);
+    if (!parent) {
+      end(to_outbox(session_, options_, operation_, held.get(), reason_of(parent.error())));
+      return {};
+    }
+    parent_ = std::move(*parent);
+    TRY_LET(parent_stat_, parent_->stat());
+    if (held) return place_held(*held);
     if (is_in_place()) {
       placed_ = true;
       return {};
@@ -63,31 +68,27 @@ class FileRestore {
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file)
       return {false, "failed", "it was put back and is not there: " + reason_of(file.error())};
-    std::string reason;
-    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
-      if (auto set = (*file)->set_protection_flags(flags); !set)
-        reason = "its flags could not be set: " + reason_of(set.error());
     if (stranger_)
       return {true, "restored",
               "another file than the approved one was held; it is at its place again"};
-    auto metadata = (*file)->metadata();
-    if (!metadata) return {false, "failed", reason_of(metadata.error())};
-    std::vector<std::string> differences = metadata_differences(entry_.metadata, *metadata);
     auto digest = file_sha256(**file);
     if (!digest) return {false, "failed", reason_of(digest.error())};
     if (*digest != entry_.sha256)
       return {false, "failed", "what is at its place has sha256 " + *digest};
+    std::vector<std::string> differences;
+    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
+      if (auto set = (*file)->set_protection_flags(flags); !set)
+        differences.push_back("its flags could not be set: " + reason_of(set.error()));
+    auto metadata = (*file)->metadata();
+    if (!metadata) return {false, "failed", reason_of(metadata.error())};
+    for (std::string& difference : metadata_differences(entry_.metadata, *metadata))
+      differences.push_back(std::move(difference));
     if (!differences.empty()) return {true, "restored_degraded", joined(differences)};
-    return {reason.empty(), reason.empty() ? "restored" : "restored_degraded", reason};
+    return {true, "restored", ""};
   }
 
  private:
   void end(Restored result) { result_ = std::move(result); }
-
-  Result<void> no_place(const Error& error) {
-    end(to_outbox(session_, options_, operation_, nullptr, reason_of(error)));
-    return {};
-  }
 
   /// A crash came after the file was put back and before that was recorded, or it never left.
   bool is_in_place() {
@@ -95,13 +96,16 @@ class FileRestore {
     if (!file) return false;
     auto stat = (*file)->stat();
     if (!stat) return false;
-    if (same_file(stat->id, entry_.metadata.stat.id, false)) return true;
     const bool from_object = operation_.before_restore == State::finalized ||
                              operation_.before_restore == State::finalizing;
+    // An inode number that was freed may be another file's today.
+    if (!from_object && same_file(stat->id, entry_.metadata.stat.id, false)) return true;
     auto digest = file_sha256(**file);
     auto metadata = (*file)->metadata();
-    return from_object && digest && *digest == entry_.sha256 && metadata &&
-           metadata_differences(entry_.metadata, *metadata).empty();
+    if (!from_object || !digest || *digest != entry_.sha256 || !metadata) return false;
+    Metadata wanted = entry_.metadata;  // check() sets its protection flags, which come last
+    wanted.inode_flags = metadata->inode_flags;
+    return metadata_differences(wanted, *metadata).empty();
   }
 
   Result<bool> metadata_changed(const host::File& held) const {
@@ -289,10 +293,21 @@ Restored to_outbox(Session& session, const RollbackOptions& options,
       return fail(Code::not_found,
                   "it is not in the hold, and its sealed copy needs --recovery-key");
     }
+    // From the hold it may be a file that nobody approved: then it is its own measure.
+    std::string wanted = operation.entry.sha256;
+    if (held != nullptr) {
+      TRY_LET(wanted, file_sha256(*held));
+    }
     TRY_LET(const std::string digest, file_sha256(*file));
-    if (digest != operation.entry.sha256)
+    if (digest != wanted) {
+      TRY(outbox->remove_file(name));
       return fail(Code::changed, "the copy in the outbox has another digest");
-    TRY(file->restore_metadata(operation.entry.metadata, host::Privileges::strip));
+    }
+    Metadata metadata = operation.entry.metadata;
+    if (held != nullptr) {
+      TRY_LET(metadata, held->metadata());
+    }
+    TRY(file->restore_metadata(metadata, host::Privileges::strip));
     TRY(file->sync());
     TRY(outbox->sync());
     return options.outbox + "/" + name;

@@ -20,6 +20,8 @@ class SettingRestore {
   Result<void> run() {
     auto restored = attempt();
     if (restored) return record_restored(session_, operation_, *restored);
+    // After an exchange only a new look at the disk tells what is where: resume takes it.
+    if (exchanged_) return std::unexpected(std::move(restored).error());
     const Code code = restored.error().code;
     const char* outcome = code == Code::conflict || code == Code::changed || code == Code::ambiguous
                               ? "conflict"
@@ -29,7 +31,9 @@ class SettingRestore {
 
  private:
   [[nodiscard]] std::string_view name() const { return entry_.path.name(); }
-  [[nodiscard]] std::string undo_name() const { return entry_.hold_name + ".undo"; }
+  /// A further name of the held original, which is what is exchanged: so it cannot be lost.
+  [[nodiscard]] std::string back_name() const { return entry_.hold_name + ".back"; }
+  [[nodiscard]] const FileId& original() const { return entry_.metadata.stat.id; }
 
   Result<Restored> attempt() {
     TRY_LET(parent_, session_.parent(entry_.path, entry_.parent));
@@ -44,25 +48,55 @@ class SettingRestore {
     if (!target) return std::unexpected(std::move(target).error());
     TRY_LET(const Version current, read_version(**target));
     TRY_LET(const FileStat stat, (*target)->stat());
-    if (same_file(stat.id, entry_.metadata.stat.id, false)) return never_changed(current);
+    // Once the original was removed, another file may have got its inode number.
+    const bool removed = operation_.before_restore == State::finalizing ||
+                         operation_.before_restore == State::finalized;
+    if (same_file(stat.id, entry_.metadata.stat.id, false) &&
+        (!removed || current.sha256 == entry_.sha256))
+      return never_changed(**target, current);
 
     TRY_LET(const bool held, holds_original());
     if (held && current.sha256 == entry_.after_sha256) return exchange_original(**target);
     return merge(**target, current, held);
   }
 
-  /// The original is at its place: the exchange never happened or was taken back before a crash.
-  Result<Restored> never_changed(const Version& current) {
+  /// The original is at its place: the exchange never happened, was taken back, or a crash came
+  /// after it was put back.
+  Result<Restored> never_changed(host::File& target, const Version& current) {
     if (current.sha256 != entry_.sha256)
       return Restored{false, "conflict",
                       "the original file is at its place, but others changed it since"};
-    if (auto removed = hold_->remove_file(entry_.hold_name);
-        !removed && removed.error().code != Code::not_found)
-      return std::unexpected(std::move(removed).error());
-    return Restored{true, "restored", ""};
+    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
+      TRY(target.set_protection_flags(flags));
+    bool kept = false;
+    for (const std::string& name : {entry_.hold_name, entry_.hold_name + ".new", back_name()}) {
+      TRY_LET(const bool stays, drop_if_ours(name));
+      kept = kept || stays;
+    }
+    TRY(parent_->sync());
+    TRY(hold_->sync());
+    return Restored{true, "restored",
+                    kept ? "what others wrote meanwhile is kept in the hold" : ""};
+  }
+
+  /// Removes a name from the hold when it is a further name of the original that is back at its
+  /// place, or the version that this tool made. True when it is something else and stays.
+  Result<bool> drop_if_ours(const std::string& name) {
+    auto held = hold_->open_file(name, host::Access::read);
+    if (!held && held.error().code == Code::not_found) return false;
+    if (!held) return std::unexpected(std::move(held).error());
+    TRY_LET(const FileStat stat, (*held)->stat());
+    if (!same_file(stat.id, original(), false) && !same_file(stat.id, operation_.built, false))
+      return true;
+    TRY(hold_->remove_file(name));
+    return false;
   }
 
   Result<bool> holds_original() {
+    // A crash may have come before the displaced original got its own name.
+    auto early = hold_->stat_entry(entry_.hold_name + ".new");
+    if (early && early->id.inode == original().inode)
+      TRY(hold_->rename(entry_.hold_name + ".new", *hold_, entry_.hold_name));
     auto held = hold_->open_file(entry_.hold_name, host::Access::read);
     if (!held && held.error().code == Code::not_found) return false;
     if (!held) return std::unexpected(std::move(held).error());
@@ -74,23 +108,74 @@ class SettingRestore {
                 "--recovery-key uses the sealed copy");
   }
 
-  /// Nobody touched the file since: the very inode goes back.
+  /// Exchanges `prepared` (in the hold) with the target. True: what came out is the very file that
+  /// was read, so nobody wrote in between. Else it is exchanged back, and what others put there
+  /// between the two exchanges stays in the hold under a name of its own.
+  Result<bool> swap_in(const std::string& prepared, const FileId& prepared_id, host::File& target,
+                       const std::string& read_sha256, std::uint32_t flags) {
+    TRY_LET(const FileStat read, target.stat());
+    if (flags != 0) TRY(target.set_protection_flags(0));
+    if (auto swapped = hold_->exchange(prepared, *parent_, name()); !swapped) {
+      if (flags != 0) TRY(target.set_protection_flags(flags));
+      return std::unexpected(std::move(swapped).error());
+    }
+    exchanged_ = true;
+    auto displaced = hold_->open_file(prepared, host::Access::read);
+    if (displaced) {
+      TRY_LET(const FileStat stat, (*displaced)->stat());
+      TRY_LET(const std::string digest, file_sha256(**displaced));
+      if (same_file(stat.id, read.id, false) && digest == read_sha256) return true;
+    }
+    TRY(hold_->exchange(prepared, *parent_, name()));
+    if (flags != 0) TRY(target.set_protection_flags(flags));
+    auto back = hold_->stat_entry(prepared);
+    if (!back || back->id.inode != prepared_id.inode) {
+      TRY_LET(const std::string free, free_name(prepared + ".found"));
+      TRY(hold_->rename(prepared, *hold_, free));
+    }
+    TRY(parent_->sync());
+    TRY(hold_->sync());
+    exchanged_ = false;
+    return false;
+  }
+
+  Result<std::string> free_name(const std::string& stem) const {
+    for (int number = 1; number <= 1000; ++number) {
+      const std::string name = stem + "-" + std::to_string(number);
+      auto stat = hold_->stat_entry(name);
+      if (!stat && stat.error().code == Code::not_found) return name;
+      if (!stat) return std::unexpected(std::move(stat).error());
+    }
+    return fail(Code::limit, "the hold has a thousand versions of this file", "look who writes it");
+  }
+
+  static Restored written_meanwhile() {
+    return {false, "conflict",
+            "the file was written to during the exchange; it was exchanged back, and what others "
+            "wrote is at its place or in the hold"};
+  }
+
+  /// Nobody touched the file since: the very inode goes back. The hold keeps its own name of it
+  /// until it is seen at its place.
   Result<Restored> exchange_original(host::File& target) {
     const std::uint32_t flags = protection(entry_.metadata);
-    if (flags != 0) TRY(target.set_protection_flags(0));
-    TRY(hold_->exchange(entry_.hold_name, *parent_, name()));
-    auto displaced = hold_->open_file(entry_.hold_name, host::Access::read);
-    auto digest = displaced ? file_sha256(**displaced)
-                            : Result<std::string>(std::unexpected(displaced.error()));
-    if (!digest || *digest != entry_.after_sha256) {
-      TRY(hold_->exchange(entry_.hold_name, *parent_, name()));
-      if (flags != 0) TRY(target.set_protection_flags(flags));
-      return Restored{false, "conflict",
-                      "the file was written to during the exchange; it was exchanged back"};
-    }
-    TRY(hold_->remove_file(
-        entry_.hold_name));  // what is left there is the version that this tool made
-    return finish(entry_.sha256, entry_.metadata, flags);
+    TRY_LET(const auto held, hold_->open_file(entry_.hold_name, host::Access::read));
+    auto linked = hold_->link_file(*held, back_name());
+    if (!linked && linked.error().code != Code::already_exists)
+      return std::unexpected(std::move(linked).error());
+    TRY_LET(const FileStat back, hold_->stat_entry(back_name()));
+    if (back.id.inode != original().inode)
+      return fail(Code::conflict, "the hold has another file under the name " + back_name(),
+                  "look what it is, and move it away");
+    TRY_LET(const bool clean, swap_in(back_name(), original(), target, entry_.after_sha256, flags));
+    if (!clean) return written_meanwhile();
+    TRY_LET(Restored restored, finish(entry_.sha256, entry_.metadata, original(), flags));
+    if (!restored.ok) return restored;
+    TRY(hold_->remove_file(back_name()));  // the version that this tool made, seen in swap_in()
+    TRY_LET(const bool stays, drop_if_ours(entry_.hold_name));
+    if (stays) restored.reason += " what is in the hold is another file and stays";
+    TRY(hold_->sync());
+    return restored;
   }
 
   /// Others changed the file since, or the held original is gone: take only our change back.
@@ -102,36 +187,54 @@ class SettingRestore {
       return fail(Code::unsupported, "no provider is named " + plan_.setting.provider,
                   "use the version of the tool that made the run");
     TRY_LET(const setting::Edited undone, provider->undo(before, after, current.bytes));
-    if (undone.bytes == current.bytes)
+    if (undone.bytes == current.bytes) {
+      TRY(drop_derivable(*provider, before, after, current.bytes));
       return Restored{true, "restored", "the change was already taken back"};
+    }
 
     const bool exact = undone.bytes == before;
     TRY_LET(Metadata metadata, target.metadata());
     if (exact) metadata = entry_.metadata;
-    if (auto removed = hold_->remove_file(undo_name());
-        !removed && removed.error().code != Code::not_found)
-      return std::unexpected(std::move(removed).error());
-    TRY_LET(const auto built,
-            build_version(session_.host, *hold_, undo_name(), undone.bytes, metadata));
+    TRY_LET(const std::string prepared, free_name(entry_.hold_name + ".undo"));
+    TRY_LET(const auto built, build_version(session_.host, *hold_, undone.bytes, metadata));
     if (exact) TRY(built->set_times(metadata.stat.accessed, metadata.stat.modified));
     TRY(built->sync());
+    TRY(hold_->link_file(*built, prepared));
+    TRY_LET(const FileStat made, built->stat());
     const std::uint32_t flags = protection(metadata);
-    if (flags != 0) TRY(target.set_protection_flags(0));
-    TRY(hold_->exchange(undo_name(), *parent_, name()));
-    TRY_LET(const auto displaced, hold_->open_file(undo_name(), host::Access::read));
-    TRY_LET(const std::string digest, file_sha256(*displaced));
-    if (digest != current.sha256) {
-      TRY(hold_->exchange(undo_name(), *parent_, name()));
-      if (flags != 0) TRY(target.set_protection_flags(flags));
-      TRY(hold_->remove_file(undo_name()));
-      return Restored{false, "conflict",
-                      "the file was written to during the exchange; it was exchanged back"};
+    TRY_LET(const bool clean, swap_in(prepared, made.id, target, current.sha256, flags));
+    if (!clean) {
+      auto left = hold_->stat_entry(prepared);
+      if (left && left->id.inode == made.id.inode) TRY(hold_->remove_file(prepared));
+      return written_meanwhile();
     }
-    TRY(hold_->remove_file(
-        undo_name()));  // every edit of others in it lives on in the merged version
-    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone.bytes), metadata, flags));
-    if (restored.ok && !exact) restored.reason = "merged: later edits by others were kept";
+    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone.bytes), metadata, made.id, flags));
+    if (!restored.ok) return restored;
+    // What is left there was read before: every edit of others in it lives on in the merged
+    // version.
+    TRY(hold_->remove_file(prepared));
+    TRY(drop_derivable(*provider, before, after, undone.bytes));
+    if (!exact) restored.reason = "merged: later edits by others were kept";
     return restored;
+  }
+
+  /// What a crash of an earlier undo left in the hold goes when nothing in it is lost: it is the
+  /// version that is now at the place, or taking our change out of it gives that version.
+  Result<void> drop_derivable(const setting::FileProvider& provider, const std::string& before,
+                              const std::string& after, const std::string& placed) {
+    std::vector<std::string> left;
+    const std::string stem = entry_.hold_name + ".undo-";
+    TRY(hold_->each_entry([&](std::string_view name, FileKind) {
+      if (name.starts_with(stem) && name.find(".found") == std::string_view::npos)
+        left.emplace_back(name);
+      return true;
+    }));
+    for (const std::string& name : left) {
+      TRY_LET(const std::string bytes, host::read_whole(*hold_, name, max_setting_bytes));
+      auto undone = provider.undo(before, after, bytes);
+      if (bytes == placed || (undone && undone->bytes == placed)) TRY(hold_->remove_file(name));
+    }
+    return hold_->sync();
   }
 
   Result<std::string> original_bytes(bool held) {
@@ -145,20 +248,26 @@ class SettingRestore {
     return host::read_whole(*file, max_setting_bytes);
   }
 
-  Result<Restored> finish(const std::string& sha256, const Metadata& wanted, std::uint32_t flags) {
+  Result<Restored> finish(const std::string& sha256, const Metadata& wanted, const FileId& placed,
+                          std::uint32_t flags) {
     restore_parent_time(*parent_, entry_, parent_stat_);
     TRY(parent_->sync());
     TRY(hold_->sync());
     TRY_LET(const auto file, parent_->open_file(name(), host::Access::read));
+    TRY_LET(const FileStat stat, file->stat());
+    if (!same_file(stat.id, placed, false))
+      return Restored{false, "conflict", "somebody replaced the file right after it was put back"};
     if (flags != 0) TRY(file->set_protection_flags(flags));
     TRY_LET(const Version version, read_version(*file));
     if (version.sha256 != sha256)
       return Restored{false, "failed", "what is at its place has sha256 " + version.sha256};
     TRY_LET(const Metadata metadata, file->metadata());
+    Metadata expected = wanted;
+    // A merged version is new, and says so by its time.
+    if (sha256 != entry_.sha256) expected.stat.modified = metadata.stat.modified;
     std::string reason;
-    if (wanted.stat.id == metadata.stat.id)
-      for (const std::string& difference : metadata_differences(wanted, metadata))
-        reason += (reason.empty() ? "" : "; ") + difference;
+    for (const std::string& difference : metadata_differences(expected, metadata))
+      reason += (reason.empty() ? "" : "; ") + difference;
     return Restored{true, reason.empty() ? "restored" : "restored_degraded", reason};
   }
 
@@ -174,6 +283,7 @@ class SettingRestore {
   std::unique_ptr<host::Directory> parent_;
   FileStat parent_stat_;
   const host::Directory* hold_ = nullptr;
+  bool exchanged_ = false;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "remediate/run/rollback.h"
 
 #include <algorithm>
+#include <set>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -82,13 +83,26 @@ Result<void> announce(Session& session, const std::vector<OperationState*>& sele
 Result<bool> restore_all(Session& session, const RollbackOptions& options,
                          const std::vector<OperationState*>& selected) {
   std::size_t next = 0;
+  std::set<RawPath> waiting;  // files whose later change failed: the order keeps the undo exact
   while (next < selected.size()) {
     if (session.control.stop) return true;
     session.control.progress.step("rollback", next, selected.size(),
                                   selected[next]->operation->address);
     if (selected[next]->operation->action == plan::Action::reset_setting) {
-      TRY(restore_setting(session, options, *selected[next]));
-      ++next;
+      OperationState& operation = *selected[next++];
+      const RawPath& path = operation.operation->path;
+      if (waiting.contains(path)) {
+        TRY(record_restored(session, operation,
+                            {false, "failed",
+                             "a later change of this file has to be taken back first: run "
+                             "`remediate rollback " +
+                                 session.run.name + "` again"}));
+        TRY(session.flush());
+      } else {
+        TRY(restore_setting(session, options, operation));
+        if (operation.state != State::restored && operation.outcome == "failed")
+          waiting.insert(path);
+      }
       continue;
     }
     std::vector<OperationState*> batch;
@@ -126,6 +140,7 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
   TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
+  session.undoing = true;
   TRY(announce(session, selected));
   TRY_LET(const bool stopped, restore_all(session, options, selected));
   TRY_LET(RunReport report, close_phase(session, "rollback", stopped));
@@ -144,7 +159,6 @@ bool undo_pending(const Run& run) {
 
 Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::Directory& root,
                               Run& run, const ApplyOptions& options, Control control) {
-  TRY(require_evidence(store, run));
   if (run.phase == "finalize") return finalize(host, store, root, run.name, options, control);
   std::vector<OperationState*> selected;
   for (OperationState& operation : run.operations) {
@@ -159,6 +173,7 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
   TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
+  session.undoing = true;
   TRY_LET(const bool stopped, restore_all(session, rollback_options, selected));
   return close_phase(session, "rollback", stopped);
 }

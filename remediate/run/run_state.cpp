@@ -18,11 +18,24 @@ std::string text(const Json& data, const char* key) {
   return found != data.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+bool flag(const Json& data, const char* key) {
+  const auto found = data.find(key);
+  return found != data.end() && found->is_boolean() && found->get<bool>();
+}
+
 Result<void> take_data(OperationState& operation, const journal::Record& record) {
   const Json& data = record.data;
   if (record.type == journal::type::intent) {
+    operation.built = {};
+    if (data.contains("built")) {
+      TRY_LET(operation.built, file_id_from_json(data["built"], "/built"));
+    }
     if (!data.contains("entry")) return fail(Code::corrupt, "an intent record has no entry");
     TRY_LET(operation.entry, quarantine::entry_from_json(data["entry"], "/entry"));
+    const plan::Operation& planned = *operation.operation;
+    if (operation.entry.id != planned.id || operation.entry.path != planned.path ||
+        operation.entry.action != plan::action_name(planned.action))
+      return fail(Code::corrupt, "the entry of an intent is not that of operation " + planned.id);
   } else if (record.type == journal::type::captured) {
     if (!data.contains("parent_after"))
       return fail(Code::corrupt, "a captured record has no parent_after");
@@ -32,13 +45,13 @@ Result<void> take_data(OperationState& operation, const journal::Record& record)
       return fail(Code::corrupt, "a captured record has no parent_before");
     TRY_LET(operation.entry.parent_before,
             timestamp_from_json(data["parent_before"], "/parent_before"));
-    operation.entry.open_for_writing = data.value("open_for_writing", false);
+    operation.entry.open_for_writing = flag(data, "open_for_writing");
   } else if (record.type == journal::type::sealed) {
     JsonReader reader(data, "");
     TRY_LET(operation.entry.object, reader.string("object"));
     TRY_LET(operation.entry.object_size, reader.unsigned_integer("object_size"));
   } else if (record.type == journal::type::not_done) {
-    operation.held = data.value("held", false);
+    operation.held = flag(data, "held");
   }
   if (data.contains("outcome")) {
     operation.outcome = text(data, "outcome");
@@ -230,7 +243,9 @@ std::string status_of(const Run& run, const std::string& phase) {
       if (state == State::finalized) ++good;
     } else {
       ++wanted;
-      if (state == State::done && operation.outcome != "respawned") ++good;
+      if (state == State::done &&
+          (operation.outcome == "quarantined" || operation.outcome == "reset"))
+        ++good;
     }
   }
   if (wanted == 0) return "nothing_to_do";

@@ -18,7 +18,8 @@ struct OperationState {
   State state = State::planned;
   State before_restore = State::planned;  // where `restoring` came from
   quarantine::Entry entry;                // valid from `intended` on
-  std::string outcome;                    // of the last step, a word of outcome_words
+  FileId built;         // reset_setting: the new version, made before the exchange
+  std::string outcome;  // of the last step, a word of outcome_words
   std::string reason;
   bool held = false;      // not_done, but a file is in the hold
   bool selected = false;  // by the rollback that is under way; not recorded
@@ -50,7 +51,7 @@ struct Run {
 
 /// Reads a run without changing it. `name` may be a unique beginning of a run's name.
 [[nodiscard]] Result<Run> load_run(const Store& store, const std::string& name);
-/// The full name for a unique beginning; "last" is the latest run.
+/// The full name for a unique beginning.
 [[nodiscard]] Result<std::string> find_run(const Store& store, const std::string& name);
 [[nodiscard]] std::string journal_name(const std::string& run);
 

@@ -1,5 +1,7 @@
 #include "remediate/run/session.h"
 
+#include <algorithm>
+
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
@@ -20,14 +22,16 @@ Result<void> Session::not_done(OperationState& operation, const std::string& out
 }
 
 bool same_file(const FileId& a, const FileId& b, bool same_boot) {
-  return a.device == b.device && a.inode == b.inode && (!same_boot || a.mount == b.mount);
+  if (a.inode != b.inode) return false;
+  if (same_boot) return a.device == b.device && a.mount == b.mount;
+  return a.device == b.device || (a.volume != 0 && a.volume == b.volume);
 }
 
 Result<std::unique_ptr<host::Directory>> Session::parent(const RawPath& path,
                                                          const FileId& expected) const {
   TRY_LET(auto directory, root.open_directory(path.parent(), host::Mounts::cross));
   TRY_LET(const FileStat stat, directory->stat());
-  if (!same_file(stat.id, expected, same_boot()))
+  if (!same_file(stat.id, expected, same_boot() && !undoing))
     return fail(Code::changed,
                 "the folder of " + path.display() + " is not the one that was recorded",
                 "look who replaced it; nothing was done there");
@@ -42,9 +46,15 @@ Result<const quarantine::Vault::HoldDirectory*> Session::hold(const host::Direct
   return &holds_.emplace(key, std::move(made)).first->second;
 }
 
-Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entry& entry,
-                                                          const host::Directory& target) const {
-  return store.vault().open_hold(entry.hold, target, run.name);
+Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entry& entry) const {
+  if (entry.hold == quarantine::HoldPlace::store)
+    return store.vault().open_hold(entry.hold, store.root(), run.name);
+  // The nearest folder that is still there is on the same mount.
+  for (RawPath path = entry.path.parent();; path = path.parent()) {
+    auto directory = root.open_directory(path, host::Mounts::cross);
+    if (directory) return store.vault().open_hold(entry.hold, **directory, run.name);
+    if (path.is_root()) return std::unexpected(std::move(directory).error());
+  }
 }
 
 Result<std::string> file_sha256(const host::File& file) {
@@ -91,15 +101,43 @@ quarantine::Manifest manifest_of(const Session& session) {
   return manifest;
 }
 
+/// The signature first: where there is a document there is its signature.
 Result<void> sign_into(const host::Directory& directory, const std::string& name,
                        const std::string& bytes, const Store& store) {
   TRY_LET(const crypto::PrivateKey key, store.signer_key());
   TRY_LET(const std::string signature, crypto::sign_detached(bytes, store.signer(), key));
+  if (auto old = directory.remove_file(name); old)
+    TRY(directory.sync());
+  else if (old.error().code != Code::not_found)
+    return old;
   TRY(host::write_durable(directory, name + ".p7s", signature, 0600));
   return host::write_durable(directory, name, bytes, 0600);
 }
 
 }  // namespace
+
+std::string head_prefix(const std::string& run) { return run + ".head-"; }
+
+Result<void> sign_head(const Session& session) {
+  const host::Directory& journals = session.store.journals();
+  const std::string prefix = head_prefix(session.run.name);
+  const std::string name = prefix + std::to_string(session.journal.length()) + ".json";
+  const Json head{{"format_version", 1},
+                  {"run", session.run.name},
+                  {"length", session.journal.length()},
+                  {"head", session.journal.head()}};
+  std::vector<std::string> older;
+  TRY(journals.each_entry([&](std::string_view entry, FileKind) {
+    if (entry.starts_with(prefix) && !entry.starts_with(name)) older.emplace_back(entry);
+    return true;
+  }));
+  TRY(sign_into(journals, name, write_json(head), session.store));
+  // Documents before their signatures, so that none is ever left without.
+  std::ranges::stable_sort(older, {},
+                           [](const std::string& entry) { return entry.ends_with(".p7s"); });
+  for (const std::string& entry : older) TRY(journals.remove_file(entry));
+  return journals.sync();
+}
 
 Result<RunReport> close_phase(Session& session, const std::string& phase, bool interrupted) {
   Run& run = session.run;
@@ -127,7 +165,11 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
   }
   TRY(session.flush());
   Json closing{{"phase", phase}, {"status", report.status}};
-  if (phase == "apply") {
+  // A rollback may end a run whose apply never ended: it needs its manifest as well.
+  auto manifest = run.directory->stat_entry("manifest.json");
+  if (!manifest && manifest.error().code != Code::not_found)
+    return std::unexpected(std::move(manifest).error());
+  if (phase == "apply" || !manifest) {
     const std::string bytes = quarantine::write_manifest(manifest_of(session));
     TRY(sign_into(*run.directory, "manifest.json", bytes, session.store));
     closing["manifest_sha256"] = crypto::sha256_hex(bytes);
@@ -138,12 +180,7 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
     run.closed = true;
     run.status = report.status;
   }
-  const Json head{{"format_version", 1},
-                  {"run", run.name},
-                  {"length", session.journal.length()},
-                  {"head", session.journal.head()}};
-  TRY(sign_into(session.store.journals(), run.name + ".head.json", write_json(head),
-                session.store));
+  TRY(sign_head(session));
   report.head = std::to_string(session.journal.length()) + ":" + session.journal.head();
   return report;
 }

@@ -52,6 +52,7 @@ class Session {
   std::uint64_t max_sealed_bytes = 0;
   std::string tool;
   bool hold_only = false;  // not enough space to seal
+  bool undoing = false;    // the tree may have been mounted again since: mounts are not compared
 
   /// Appends a record and advances the state; nothing may act on it before flush().
   [[nodiscard]] Result<void> record(OperationState& operation, std::string_view type,
@@ -65,9 +66,9 @@ class Session {
                                                                 const FileId& expected) const;
   /// The hold of this run on the target's mount, made on first use.
   [[nodiscard]] Result<const quarantine::Vault::HoldDirectory*> hold(const host::Directory& target);
-  /// The hold where an entry was put; not_found when it is gone.
+  /// The hold where an entry was put, found without its folder; not_found when it is gone.
   [[nodiscard]] Result<std::unique_ptr<host::Directory>> hold_of(
-      const quarantine::Entry& entry, const host::Directory& target) const;
+      const quarantine::Entry& entry) const;
   /// Mount ids of the plan and of the run can be compared with today's.
   [[nodiscard]] bool same_boot() const {
     const std::string boot = host.identity().boot_id;
@@ -78,8 +79,15 @@ class Session {
   std::map<std::pair<std::uint64_t, std::uint64_t>, quarantine::Vault::HoldDirectory> holds_{};
 };
 
-/// Same file, and on the same mount where the mount ids can be compared.
+/// Same file: same inode of the same device, or of the same volume where the device number has
+/// changed with a mount or a boot; with `same_boot` on the same mount too.
 [[nodiscard]] bool same_file(const FileId& a, const FileId& b, bool same_boot);
+
+/// Signs the journal as it stands: RUN.head-LENGTH.json with its signature, then the older heads
+/// go. There is always one that verifies. Durable when it returns.
+[[nodiscard]] Result<void> sign_head(const Session& session);
+/// "RUN.head-", what the names of a run's heads begin with.
+[[nodiscard]] std::string head_prefix(const std::string& run);
 
 /// Ends a phase: for apply writes and signs the manifest, then closes the journal and signs its
 /// head. Durable when it returns.

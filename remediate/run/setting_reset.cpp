@@ -19,7 +19,7 @@ class Reset {
     if (operation_.state == State::intended) TRY(adopt());
     if (operation_.state == State::planned || operation_.state == State::intended) TRY(change());
     if (operation_.state == State::captured) {
-      auto original = hold_->directory->open_file(hold_name(), host::Access::read);
+      auto original = hold_->open_file(hold_name(), host::Access::read);
       if (!original) {
         operation_.outcome = "held";
         operation_.reason = reason_of(original.error());
@@ -33,35 +33,76 @@ class Reset {
 
  private:
   [[nodiscard]] std::string hold_name() const { return plan_.id; }
+  /// The new version until the exchange; what was displaced right after it.
+  [[nodiscard]] std::string new_name() const { return plan_.id + ".new"; }
   [[nodiscard]] std::string_view name() const { return plan_.path.name(); }
+  [[nodiscard]] std::uint32_t protection() const {
+    return operation_.entry.metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
+  }
 
   Result<bool> open_places() {
     auto parent = session_.parent(plan_.path, plan_.precondition.parent);
-    if (!parent) {
+    if (parent) parent_ = std::move(*parent);
+    if (!parent && operation_.state == State::planned) {
       TRY(give_up(parent.error()));
       return false;
     }
-    parent_ = std::move(*parent);
-    auto hold = session_.hold(*parent_);
-    if (!hold) {
-      TRY(give_up(hold.error()));
-      return false;
+    if (operation_.state != State::planned) {
+      auto hold = session_.hold_of(operation_.entry);
+      if (hold) own_hold_ = std::move(*hold);
+      if (!hold && hold.error().code != Code::not_found) return unknown(hold.error());
+      hold_ = own_hold_.get();
     }
-    hold_ = *hold;
-    return true;
+    if (!parent_ && operation_.state == State::intended) return unknown(parent.error());
+    if (hold_ == nullptr && parent_) {
+      auto made = session_.hold(*parent_);
+      if (!made && operation_.state == State::planned) {
+        TRY(give_up(made.error()));
+        return false;
+      }
+      if (!made) return unknown(made.error());
+      hold_ = (*made)->directory.get();
+      place_ = (*made)->place;
+    }
+    return hold_ != nullptr;
   }
 
-  /// After a crash between intent and captured: the exchange happened, or the hold has at most the
-  /// unfinished new version, which is ours to remove.
+  /// Nothing is recorded: the next resume or rollback looks again.
+  bool unknown(const Error& error) {
+    operation_.outcome = "unknown";
+    operation_.reason = reason_of(error);
+    return false;
+  }
+
+  /// After a crash between intent and captured: what is in the hold tells how far it came.
   Result<void> adopt() {
-    auto held = hold_->directory->stat_entry(hold_name());
-    if (!held && held.error().code == Code::not_found) return {};
-    if (!held) return std::unexpected(std::move(held).error());
-    if (same_file(held->id, operation_.entry.metadata.stat.id, false)) return captured();
+    TRY_LET(const Held held, look_into_hold(*hold_, operation_));
+    switch (held.what) {
+      case Held::What::nothing:
+        return {};
+      case Held::What::own_version:
+        return hold_->remove_file(held.name);
+      case Held::What::stranger:
+        break;
+      case Held::What::original:
+        if (held.name == new_name()) TRY(hold_->rename(new_name(), *hold_, hold_name()));
+        if (const std::uint32_t flags = protection(); flags != 0) {
+          auto made = parent_->open_file(name(), host::Access::read);
+          auto stat = made ? (*made)->stat() : std::unexpected(made.error());
+          if (stat && same_file(stat->id, operation_.built, false))
+            TRY((*made)->set_protection_flags(flags));
+        }
+        return captured();
+    }
+    // A stranger was displaced: it goes back if our version is still what it was exchanged for.
     auto target = parent_->stat_entry(name());
-    if (target && same_file(target->id, operation_.entry.metadata.stat.id, false))
-      return hold_->directory->remove_file(hold_name());
-    // Neither is the original: a stranger was displaced and not yet exchanged back.
+    if (target && same_file(target->id, operation_.built, false)) {
+      TRY(hold_->exchange(held.name, *parent_, name()));
+      return abandon({Code::changed,
+                      "another file took its place during the exchange; it was put "
+                      "back",
+                      "make a new plan"});
+    }
     return session_.not_done(
         operation_, "held",
         "another file took its place during the exchange; what was displaced is in the hold", true);
@@ -70,6 +111,13 @@ class Reset {
   Result<void> change() {
     auto file = parent_->open_file(name(), host::Access::read);
     if (!file) return give_up(file.error());
+    // After a crash its flags may already be cleared.
+    if (operation_.state == State::intended && protection() != 0) {
+      auto stat = (*file)->stat();
+      if (stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
+        if (auto set = (*file)->set_protection_flags(protection()); !set)
+          return give_up(set.error());
+    }
     auto current = read_version(**file);
     if (!current) return give_up(current.error());
     // The first operation on a file finds the very file that was approved; later ones find what
@@ -83,8 +131,17 @@ class Reset {
     if (!edited) return give_up(edited.error());
     auto metadata = (*file)->metadata();
     if (!metadata) return give_up(metadata.error());
+    if (const std::string why = unlike_approved(*metadata); !why.empty())
+      return give_up(
+          {Code::changed, "the file is no longer what was approved: " + why, "make a new plan"});
     auto parent = parent_->stat();
     if (!parent) return give_up(parent.error());
+
+    // The new version is made before the intent, so that the record can tell it from all others;
+    // it has no name until then.
+    auto built = build_version(session_.host, *hold_, *edited, *metadata);
+    if (!built) return give_up(built.error());
+    TRY_LET(const FileStat made, (*built)->stat());
 
     quarantine::Entry& entry = operation_.entry;
     entry = {};
@@ -98,38 +155,57 @@ class Reset {
     entry.parent = parent->id;
     entry.parent_before = parent->modified;
     entry.parent_after = parent->modified;
-    entry.hold = hold_->place;
+    entry.hold = place_;
     entry.hold_name = hold_name();
     entry.after_sha256 = plan_.setting.after_sha256;
     TRY(session_.record(operation_, journal::type::intent,
-                        Json{{"entry", quarantine::to_json(entry)}}));
+                        Json{{"entry", quarantine::to_json(entry)}, {"built", to_json(made.id)}}));
     TRY(session_.flush());
-    return exchange(**file, *edited);
+    if (auto named = hold_->link_file(**built, new_name()); !named) return abandon(named.error());
+    return exchange(**file, **built);
   }
 
-  Result<void> exchange(host::File& original, const std::string& bytes) {
-    const Metadata& metadata = operation_.entry.metadata;
-    auto built = build_version(session_.host, *hold_->directory, hold_name(), bytes, metadata);
-    if (!built) return abandon(built.error());
-    const std::uint32_t flags =
-        metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
+  /// The first change of a file finds the very file that was approved; a later one finds what the
+  /// change before it left, which only its bytes can tell.
+  std::string unlike_approved(const Metadata& now) const {
+    for (const OperationState& other : session_.run.operations) {
+      if (&other == &operation_) break;
+      if (other.operation->path == plan_.path && other.state != State::planned &&
+          other.state != State::not_done)
+        return {};
+    }
+    const Metadata& approved = plan_.precondition.metadata;
+    if (!same_file(now.stat.id, approved.stat.id, session_.same_boot()))
+      return "another file has its name";
+    if (now.stat.links != approved.stat.links)
+      return "it has " + std::to_string(now.stat.links) + " name(s)";
+    const std::vector<std::string> differences = metadata_differences(approved, now);
+    return differences.empty() ? "" : differences.front();
+  }
+
+  Result<void> exchange(host::File& original, host::File& built) {
+    const std::uint32_t flags = protection();
     if (flags != 0)
       if (auto cleared = original.set_protection_flags(0); !cleared)
         return abandon(cleared.error());
-    if (auto swapped = hold_->directory->exchange(hold_name(), *parent_, name()); !swapped) {
+    if (auto swapped = hold_->exchange(new_name(), *parent_, name()); !swapped) {
       if (flags != 0) TRY(original.set_protection_flags(flags));
       return abandon(swapped.error());
     }
     if (auto held = check_displaced(original); !held)
       return exchange_back(held.error(), original, flags);
-    if (auto good = check_target(); !good) return exchange_back(good.error(), original, flags);
-    if (flags != 0) TRY((*built)->set_protection_flags(flags));
+    TRY(hold_->rename(new_name(), *hold_, hold_name()));
+    if (auto good = check_target(); !good) {
+      TRY(hold_->rename(hold_name(), *hold_, new_name()));
+      return exchange_back(good.error(), original, flags);
+    }
+    if (flags != 0) TRY(built.set_protection_flags(flags));
     return captured();
   }
 
   /// Compare and swap: what came out must be what was approved.
   Result<void> check_displaced(const host::File& original) const {
-    TRY_LET(const FileStat held, hold_->directory->stat_entry(hold_name()));
+    TRY_LET(const FileStat held, hold_->stat_entry(new_name()));
     if (!same_file(held.id, operation_.entry.metadata.stat.id, false))
       return fail(Code::changed, "another file took its place during the exchange",
                   "make a new plan");
@@ -141,7 +217,7 @@ class Reset {
 
   /// The file that is now served, parsed again: its difference in meaning must be the plan's.
   Result<void> check_target() const {
-    TRY_LET(const auto held, hold_->directory->open_file(hold_name(), host::Access::read));
+    TRY_LET(const auto held, hold_->open_file(hold_name(), host::Access::read));
     TRY_LET(const Version before, read_version(*held));
     TRY_LET(const auto target, parent_->open_file(name(), host::Access::read));
     TRY_LET(const Version after, read_version(*target));
@@ -149,22 +225,31 @@ class Reset {
   }
 
   Result<void> exchange_back(const Error& why, host::File& original, std::uint32_t flags) {
-    TRY(hold_->directory->exchange(hold_name(), *parent_, name()));
+    TRY(hold_->exchange(new_name(), *parent_, name()));
     if (flags != 0) TRY(original.set_protection_flags(flags));
     return abandon(why);
   }
 
-  /// Nothing was changed: the new version in the hold goes, if it is ours.
+  /// Nothing was changed. What is in the hold goes only if it is the version that was made here;
+  /// what others put at the place between two exchanges stays held.
   Result<void> abandon(const Error& why) {
-    auto removed = hold_->directory->remove_file(hold_name());
-    if (!removed && removed.error().code != Code::not_found) return removed;
-    return give_up(why);
+    TRY(parent_->sync());
+    TRY(hold_->sync());
+    TRY_LET(const Held held, look_into_hold(*hold_, operation_));
+    if (held.what == Held::What::own_version) TRY(hold_->remove_file(held.name));
+    if (held.what == Held::What::own_version || held.what == Held::What::nothing)
+      return give_up(why);
+    TRY(session_.not_done(operation_, "held",
+                          reason_of(why) + "; a version that others put at its place meanwhile is "
+                                           "in the hold",
+                          true));
+    return session_.flush();
   }
 
   Result<void> captured() {
     if (auto after = parent_->stat()) operation_.entry.parent_after = after->modified;
     TRY(parent_->sync());
-    TRY(hold_->directory->sync());
+    TRY(hold_->sync());
     TRY(session_.record(operation_, journal::type::captured,
                         Json{{"parent_before", to_json(operation_.entry.parent_before)},
                              {"parent_after", to_json(operation_.entry.parent_after)},
@@ -173,7 +258,8 @@ class Reset {
   }
 
   Result<void> conclude() {
-    auto checked = check_target();
+    auto checked =
+        parent_ ? check_target() : fail(Code::changed, "its folder is gone or another one");
     const std::string outcome = checked ? "reset" : "unknown";
     TRY(session_.record(
         operation_, journal::type::done,
@@ -199,10 +285,26 @@ class Reset {
   OperationState& operation_;
   const plan::Operation& plan_;
   std::unique_ptr<host::Directory> parent_;
-  const quarantine::Vault::HoldDirectory* hold_ = nullptr;
+  std::unique_ptr<host::Directory> own_hold_;  // after a crash
+  const host::Directory* hold_ = nullptr;
+  quarantine::HoldPlace place_ = quarantine::HoldPlace::store;
 };
 
 }  // namespace
+
+Result<Held> look_into_hold(const host::Directory& hold, const OperationState& operation) {
+  for (const std::string& name : {operation.entry.id, operation.entry.id + ".new"}) {
+    auto file = hold.open_file(name, host::Access::read);
+    if (!file && file.error().code == Code::not_found) continue;
+    if (!file) return std::unexpected(std::move(file).error());
+    TRY_LET(const FileStat stat, (*file)->stat());
+    if (same_file(stat.id, operation.entry.metadata.stat.id, false))
+      return Held{Held::What::original, name};
+    const bool own = same_file(stat.id, operation.built, false);
+    return Held{own ? Held::What::own_version : Held::What::stranger, name};
+  }
+  return Held{};
+}
 
 Result<void> seal_held(Session& session, OperationState& operation, const host::File& original) {
   const auto keep_held = [&](const Error& error) -> Result<void> {

@@ -10,6 +10,14 @@ namespace remediate::run {
 /// to sealed is continued.
 [[nodiscard]] Result<void> reset_setting(Session& session, OperationState& operation);
 
+/// What the hold has for an operation on a setting.
+struct Held {
+  enum class What : std::uint8_t { nothing, original, own_version, stranger } what = What::nothing;
+  std::string name;
+};
+[[nodiscard]] Result<Held> look_into_hold(const host::Directory& hold,
+                                          const OperationState& operation);
+
 /// A held original sealed and the object durable: captured -> sealed. no_space and the like leave
 /// it captured, with the reason in its outcome.
 [[nodiscard]] Result<void> seal_held(Session& session, OperationState& operation,

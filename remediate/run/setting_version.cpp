@@ -73,6 +73,9 @@ Result<std::string> edit_version(const host::Directory& root, const plan::Operat
   if (crypto::sha256_hex(edited.bytes) != operation.setting.after_sha256)
     return fail(Code::changed, "the change does not give the bytes that were approved",
                 "make a new plan with this version of the tool");
+  if (edited.diff != operation.setting.diff)
+    return fail(Code::changed, "the diff that was approved is not the one of this change",
+                "make a new plan");
   TRY(check_difference(operation, before, edited.bytes));
   return std::move(edited.bytes);
 }
@@ -92,9 +95,9 @@ Result<void> check_difference(const plan::Operation& operation, const std::strin
 
 Result<std::unique_ptr<host::File>> build_version(host::Host& host,
                                                   const host::Directory& directory,
-                                                  const std::string& name, const std::string& bytes,
+                                                  const std::string& bytes,
                                                   const Metadata& metadata) {
-  TRY_LET(auto file, directory.create_file(name, 0600));
+  TRY_LET(auto file, directory.create_unnamed(0600));
   TRY(file->write_at(0, bytes));
   Metadata wanted = metadata;
   wanted.stat.modified = host.now();

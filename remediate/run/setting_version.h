@@ -26,11 +26,11 @@ struct Version {
 [[nodiscard]] Result<void> check_difference(const plan::Operation& operation,
                                             const std::string& before, const std::string& after);
 
-/// Writes a version as a private file with the metadata of the file whose place it will take
-/// (its modification time is now, so that the server notices). Durable when it returns.
+/// A version as a private file without a name, with the metadata of the file whose place it will
+/// take (its modification time is now, so that the server notices). Its content is durable when
+/// this returns; it is gone unless link_file() gives it a name.
 [[nodiscard]] Result<std::unique_ptr<host::File>> build_version(host::Host& host,
                                                                 const host::Directory& directory,
-                                                                const std::string& name,
                                                                 const std::string& bytes,
                                                                 const Metadata& metadata);
 

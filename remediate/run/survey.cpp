@@ -69,7 +69,7 @@ class Surveyor {
     survey_.host = host_facts(host_, options_.root, root);
     survey_.superuser = host_.superuser();
     survey_.user = host_.user();
-    find_store();
+    survey_.store = store_below(options_.root, options_.store);
     TRY(find_scopes());
     TRY(scan_files());
     TRY(read_settings());
@@ -81,19 +81,6 @@ class Surveyor {
   void issue(const observe::Issue& found) {
     survey_.issues.push_back(
         {std::string(observe::issue_name(found.kind)), found.where, found.reason});
-  }
-
-  /// The store's place below the root, if it is there: compared by canonical paths.
-  void find_store() {
-    boost::system::error_code error;
-    const fs::path root = fs::canonical(options_.root, error);
-    if (error || options_.store.empty()) return;
-    const fs::path store = fs::weakly_canonical(options_.store, error);
-    if (error) return;
-    const fs::path relative = store.lexically_relative(root);
-    if (relative.empty() || *relative.begin() == "..") return;
-    if (auto path = RawPath::parse(relative.generic_string()); path && relative != ".")
-      survey_.store = std::move(*path);
   }
 
   Result<void> find_scopes() {
@@ -128,7 +115,10 @@ class Surveyor {
     TRY_LET(const auto engine, match::Engine::compile(playbooks_, {}));
     observe::ScanOptions options;
     options.threads = options_.threads;
-    TRY_LET(const observe::ScanResult result, observe::scan(root_, instances_, *engine, options));
+    observe::ScanResult result;
+    if (!instances_.empty()) {
+      TRY_LET(result, observe::scan(root_, instances_, *engine, options));
+    }
     for (std::size_t index = 0; index < instances_.size(); ++index)
       survey_.scopes[index].files = result.files_per_scope[index];
     survey_.scopes.insert(survey_.scopes.end(), missing_.begin(), missing_.end());
@@ -206,19 +196,33 @@ class Surveyor {
   std::vector<observe::Issue> located_;  // folders that could not be looked into
 };
 
+}  // namespace
+
+std::optional<RawPath> store_below(const std::string& root_path, const std::string& store_path) {
+  boost::system::error_code error;
+  const fs::path root = fs::canonical(root_path, error);
+  if (error || store_path.empty()) return std::nullopt;
+  const fs::path store = fs::weakly_canonical(store_path, error);
+  if (error) return std::nullopt;
+  const fs::path relative = store.lexically_relative(root);
+  if (relative.empty() || relative == "." || *relative.begin() == "..") return std::nullopt;
+  auto path = RawPath::parse(relative.generic_string());
+  return path ? std::optional(std::move(*path)) : std::nullopt;
+}
+
 Result<void> check_root_allowed(const HostPolicy& policy, const host::Directory& root) {
   if (policy.policy.allowed_roots.empty()) return {};
   boost::system::error_code error;
   const fs::path place = fs::canonical(root.location(), error);
-  for (const std::string& allowed : policy.policy.allowed_roots)
-    if (!error && fs::canonical(allowed, error) == place) return {};
+  for (const std::string& allowed : policy.policy.allowed_roots) {
+    boost::system::error_code missing;
+    if (!error && fs::canonical(allowed, missing) == place && !missing) return {};
+  }
   return fail(Code::refused,
               "the policy " + display(policy.source) + " does not allow the root " +
                   display(root.location()),
               "use a root of its allowed_roots, or have the policy changed");
 }
-
-}  // namespace
 
 plan::HostFacts host_facts(host::Host& host, const std::string& root_path, const FileStat& root) {
   const host::Identity identity = host.identity();

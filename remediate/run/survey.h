@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct SurveyOptions {
                                                const std::vector<playbook::Playbook>& playbooks,
                                                const HostPolicy& policy,
                                                const SurveyOptions& options);
+
+/// Where the store lies (or would lie) when that is below the root.
+[[nodiscard]] std::optional<RawPath> store_below(const std::string& root, const std::string& store);
+/// refused when the policy names allowed roots and this is none of them.
+[[nodiscard]] Result<void> check_root_allowed(const HostPolicy& policy,
+                                              const host::Directory& root);
 
 /// Which host and root this is, as plans record it.
 [[nodiscard]] plan::HostFacts host_facts(host::Host& host, const std::string& root_path,

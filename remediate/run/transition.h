@@ -55,6 +55,7 @@ inline constexpr std::array transitions = {
     Transition{State::done, journal::type::finalize_intent, State::finalizing},
     Transition{State::finalizing, journal::type::finalize_intent, State::finalizing},
     Transition{State::finalizing, journal::type::finalized, State::finalized},
+    Transition{State::finalizing, journal::type::done, State::done},  // kept: it stays held
 };
 
 [[nodiscard]] constexpr std::optional<State> next_state(State from, std::string_view record) {

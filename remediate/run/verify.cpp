@@ -1,6 +1,7 @@
 #include "remediate/run/verify.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "remediate/base/encoding.h"
@@ -80,7 +81,7 @@ Result<void> check_manifest(const Store& store, const Run& run) {
 /// What a head with a good signature says of the journal; true when it is of its very end.
 Result<bool> compare_head(const std::string& bytes, const Run& run,
                           const journal::Contents& journal) {
-  const std::string name = run.name + ".head.json";
+  const std::string name = "the signed head of " + run.name;
   TRY_LET(const Json json, parse_json(bytes, name));
   JsonReader reader(json, "");
   TRY(reader.integer("format_version"));
@@ -105,10 +106,28 @@ Result<bool> compare_head(const std::string& bytes, const Run& run,
   return last;
 }
 
+/// The newest signed head; not_found when there is none.
+Result<std::string> read_head(const Store& store, const Run& run) {
+  const std::string prefix = head_prefix(run.name);
+  std::uint64_t newest = 0;
+  TRY(store.journals().each_entry([&](std::string_view name, FileKind) {
+    if (!name.starts_with(prefix) || !name.ends_with(".json")) return true;
+    name.remove_prefix(prefix.size());
+    name.remove_suffix(std::string_view(".json").size());
+    std::uint64_t length = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), length);
+    if (parsed.ptr == name.data() + name.size()) newest = std::max(newest, length);
+    return true;
+  }));
+  if (newest == 0) return fail(Code::not_found, "run " + run.name + " has no signed head");
+  return read_signed(store, store.journals(), prefix + std::to_string(newest) + ".json");
+}
+
 Result<void> check_head(const Store& store, const Run& run, const journal::Contents& journal) {
-  auto bytes = read_signed(store, store.journals(), run.name + ".head.json");
+  auto bytes = read_head(store, run);
   if (!bytes) {
-    if (bytes.error().code == Code::not_found && !run.closed) return {};
+    // Before the first head is signed nothing but the start of the run is recorded.
+    if (bytes.error().code == Code::not_found && journal.records.size() <= 1) return {};
     return std::unexpected(std::move(bytes).error());
   }
   TRY_LET(const bool last, compare_head(*bytes, run, journal));
@@ -195,6 +214,16 @@ class Verifier {
                                              std::to_string(verified->signers.size()) + " hold");
   }
 
+  /// Interrupted between intent and capture: the original may be at its place or in the hold.
+  void check_intended(const Run& run, const OperationState& operation) {
+    const quarantine::Entry& entry = operation.entry;
+    if (entry.hold != quarantine::HoldPlace::store) return;
+    auto hold = store_.vault().open_hold(entry.hold, store_.root(), run.name);
+    if (hold && (*hold)->stat_entry(entry.hold_name))
+      notice(entry.id + " " + entry.path.display(),
+             "it was interrupted while it was captured; a file is in the hold");
+  }
+
   void check_entries(const Run& run) {
     auto root = host_.open_root(run.plan.plan.host.root);
     if (!root)
@@ -202,6 +231,7 @@ class Verifier {
              "its root cannot be opened, so targets are not checked: " + reason_of(root.error()));
     for (const OperationState& operation : run.operations) {
       if (object_expected(operation)) check_object(operation);
+      if (operation.state == State::intended) check_intended(run, operation);
       if (was_captured(operation)) check_held(run, operation, root ? root->get() : nullptr);
     }
   }
@@ -314,13 +344,18 @@ Result<void> require_evidence(const Store& store, const Run& run) {
 
 Result<void> require_resumable(const Store& store, const Run& run) {
   const auto refused = [&](Error error) {
+    error.remedy += std::string(error.remedy.empty() ? "" : "; ") +
+                    "after a crash `remediate resume " + run.name + "` comes first";
     return std::unexpected(
         std::move(error).wrapped("run " + run.name + " does not verify, so it is not continued"));
   };
   auto contents = read_contents(store, run);
   if (!contents) return refused(std::move(contents).error());
-  if (auto bytes = read_signed(store, store.journals(), run.name + ".head.json"))
-    if (auto compared = compare_head(*bytes, run, *contents); !compared)
+  auto head = read_head(store, run);
+  if (!head && (head.error().code != Code::not_found || contents->records.size() > 1))
+    return refused(std::move(head).error());
+  if (head)
+    if (auto compared = compare_head(*head, run, *contents); !compared)
       return refused(std::move(compared).error());
   if (!run.closed) return {};
   if (auto manifest = check_manifest(store, run); !manifest)

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <climits>
+#include <cstring>
 #include <ctime>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "remediate/base/try.h"
 #include "remediate/host/posix/errors.h"
@@ -67,6 +69,14 @@ FileKind kind_of(unsigned mode) {
 
 Timestamp timestamp(const struct statx_timestamp& time) {
   return {.seconds = time.tv_sec, .nanoseconds = time.tv_nsec};
+}
+
+/// f_fsid: from the UUID on ext4 and btrfs; XFS gives the device number, which is no better.
+std::uint64_t volume_id(const struct statfs& volume) {
+  std::uint64_t id = 0;
+  static_assert(sizeof volume.f_fsid == sizeof id);
+  std::memcpy(&id, &volume.f_fsid, sizeof id);
+  return id;
 }
 
 FileStat facts_of(const struct statx& raw) {
@@ -244,6 +254,10 @@ Result<FileStat> stat_handle(int fd, std::string_view raw_path) {
   if ((raw.stx_mask & STATX_MNT_ID) == 0) {
     TRY_LET(facts.id.mount, mount_id_from_proc(fd, raw_path));
   }
+  struct statfs volume{};
+  if (uninterrupted([&] { return ::fstatfs(fd, &volume); }) != 0)
+    return os_fail(errno, "examine the file system of", raw_path);
+  facts.id.volume = volume_id(volume);
   return facts;
 }
 

@@ -1,0 +1,85 @@
+#include "remediate/plan/wording.h"
+
+#include "remediate/base/clock.h"
+#include "remediate/base/encoding.h"
+
+namespace remediate::plan {
+namespace {
+
+std::string size_text(std::uint64_t size) {
+  return std::to_string(size) + (size == 1 ? " byte" : " bytes");
+}
+
+std::string mode_text(std::uint32_t mode) {
+  std::string digits;
+  for (int shift = 9; shift >= 0; shift -= 3)
+    digits.push_back(static_cast<char>('0' + ((mode >> shift) & 7u)));
+  return digits;
+}
+
+}  // namespace
+
+std::string address_of(const Operation& operation) {
+  if (operation.action == Action::instruct) return operation.step;
+  if (operation.action == Action::quarantine || operation.setting.edits.empty())
+    return operation.path.display();
+  const std::size_t count = operation.setting.edits.size();
+  return operation.path.display() + " " + display(operation.setting.edits.front().address) +
+         (count > 1 ? " and " + std::to_string(count - 1) + " more" : "");
+}
+
+std::string before_of(const Operation& operation) {
+  if (operation.action == Action::instruct) return "to be done by a person";
+  const Precondition& condition = operation.precondition;
+  if (operation.action == Action::reset_setting) return "sha256 " + condition.sha256;
+  const FileStat& stat = condition.metadata.stat;
+  return "present: " + size_text(stat.size) + ", sha256 " + condition.sha256 + ", mode " +
+         mode_text(stat.mode) + ", owner " + std::to_string(stat.owner) + ":" +
+         std::to_string(stat.group) + ", modified " + format_utc(stat.modified);
+}
+
+std::string after_of(const Operation& operation, bool sealed) {
+  switch (operation.action) {
+    case Action::instruct:
+      return "done and noted by that person";
+    case Action::reset_setting:
+      return "sha256 " + operation.setting.after_sha256 + ", " +
+             std::to_string(operation.setting.differences.size()) + " difference(s) in meaning";
+    case Action::quarantine:
+      break;
+  }
+  return sealed
+             ? "absent: held in the vault and sealed"
+             : "absent: held in the vault; too large to be sealed, so finalize will keep it held";
+}
+
+std::string inverse_of(const Operation& operation) {
+  switch (operation.action) {
+    case Action::instruct:
+      return "none: the tool does nothing here";
+    case Action::reset_setting:
+      return "take back " + std::to_string(operation.setting.differences.size()) +
+             " difference(s) of this change by a three-way merge; later edits by others stay, a "
+             "conflict is reported";
+    case Action::quarantine:
+      break;
+  }
+  return "rename back from the hold (same inode, no key needed); after finalize: written anew from "
+         "the sealed object with the recovery key";
+}
+
+Result<void> check_words(const Operation& operation, const std::string& pointer) {
+  const auto differs = [&](const char* member) {
+    return fail(Code::bad_input,
+                pointer + "/" + member + " does not say what the operation would do",
+                "the plan was not made by this tool or was changed: make a new plan");
+  };
+  if (operation.address != address_of(operation)) return differs("address");
+  if (operation.before != before_of(operation)) return differs("before");
+  if (operation.after != after_of(operation, true) && operation.after != after_of(operation, false))
+    return differs("after");
+  if (operation.inverse != inverse_of(operation)) return differs("inverse");
+  return {};
+}
+
+}  // namespace remediate::plan
