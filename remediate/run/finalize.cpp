@@ -19,11 +19,12 @@ Result<void> prove_object(const Session& session, const quarantine::Entry& entry
 }
 
 /// Success only when the very hold was looked into and the original is not, or no longer, in it.
-Result<void> remove_held(Session& session, OperationState& operation) {
+Result<void> remove_held(Session& session, OperationState& operation, bool& gone) {
   const quarantine::Entry& entry = operation.entry;
   TRY_LET(const auto hold, session.hold_of(entry));
   auto file = hold->open_file(entry.hold_name, host::Access::read);
-  if (!file && file.error().code == Code::not_found) return hold->sync();
+  gone = !file && file.error().code == Code::not_found;
+  if (gone) return hold->sync();
   if (!file) return std::unexpected(std::move(file).error());
   TRY_LET(const FileStat stat, (*file)->stat());
   TRY_LET(const std::string digest, file_sha256(**file));
@@ -34,6 +35,7 @@ Result<void> remove_held(Session& session, OperationState& operation) {
     return fail(Code::changed, "the hold has another file under the name " + entry.hold_name,
                 "look who put it there; it was left alone");
   TRY(hold->remove_file(entry.hold_name));
+  gone = true;
   return hold->sync();
 }
 
@@ -92,7 +94,10 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
       break;
     }
     control.progress.step("finalize", index, ready.size(), ready[index]->operation->address);
-    if (auto removed = remove_held(session, *ready[index]); !removed) {
+    bool gone = false;
+    if (auto removed = remove_held(session, *ready[index], gone); !removed) {
+      // Not kept, and not durably gone: resume looks again.
+      if (gone) return std::unexpected(std::move(removed).error());
       TRY(session.record(*ready[index], journal::type::done,
                          Json{{"outcome", "kept"}, {"reason", reason_of(removed.error())}}));
       continue;

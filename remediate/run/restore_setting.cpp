@@ -66,13 +66,13 @@ class SettingRestore {
     if (current.sha256 != entry_.sha256)
       return Restored{false, "conflict",
                       "the original file is at its place, but others changed it since"};
-    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
-      TRY(target.set_protection_flags(flags));
     bool kept = false;
     for (const std::string& name : {entry_.hold_name, entry_.hold_name + ".new", back_name()}) {
       TRY_LET(const bool stays, drop_if_ours(name));
       kept = kept || stays;
     }
+    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
+      TRY(target.set_protection_flags(flags));
     TRY(parent_->sync());
     TRY(hold_->sync());
     return Restored{true, "restored",
@@ -88,6 +88,8 @@ class SettingRestore {
     TRY_LET(const FileStat stat, (*held)->stat());
     if (!same_file(stat.id, original(), false) && !same_file(stat.id, operation_.built, false))
       return true;
+    // An immutable file cannot lose a name: who calls sets the flags of the original again.
+    if (protection(entry_.metadata) != 0) TRY((*held)->set_protection_flags(0));
     TRY(hold_->remove_file(name));
     return false;
   }
@@ -173,6 +175,7 @@ class SettingRestore {
     if (!restored.ok) return restored;
     TRY(hold_->remove_file(back_name()));  // the version that this tool made, seen in swap_in()
     TRY_LET(const bool stays, drop_if_ours(entry_.hold_name));
+    if (flags != 0) TRY(held->set_protection_flags(flags));
     if (stays) restored.reason += " what is in the hold is another file and stays";
     TRY(hold_->sync());
     return restored;
@@ -263,8 +266,11 @@ class SettingRestore {
       return Restored{false, "failed", "what is at its place has sha256 " + version.sha256};
     TRY_LET(const Metadata metadata, file->metadata());
     Metadata expected = wanted;
-    // A merged version is new, and says so by its time.
-    if (sha256 != entry_.sha256) expected.stat.modified = metadata.stat.modified;
+    // A merged version is new, and says so by its time and size.
+    if (sha256 != entry_.sha256) {
+      expected.stat.modified = metadata.stat.modified;
+      expected.stat.size = metadata.stat.size;
+    }
     std::string reason;
     for (const std::string& difference : metadata_differences(expected, metadata))
       reason += (reason.empty() ? "" : "; ") + difference;
