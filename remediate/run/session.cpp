@@ -131,7 +131,10 @@ Result<void> sign_head(const Session& session) {
     if (entry.starts_with(prefix) && !entry.starts_with(name)) older.emplace_back(entry);
     return true;
   }));
-  TRY(sign_into(journals, name, write_json(head), session.store));
+  auto present = journals.stat_entry(name);
+  if (!present && present.error().code != Code::not_found)
+    return std::unexpected(std::move(present).error());
+  if (!present) TRY(sign_into(journals, name, write_json(head), session.store));
   // Documents before their signatures, so that none is ever left without.
   std::ranges::stable_sort(older, {},
                            [](const std::string& entry) { return entry.ends_with(".p7s"); });
@@ -169,12 +172,14 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
   auto manifest = run.directory->stat_entry("manifest.json");
   if (!manifest && manifest.error().code != Code::not_found)
     return std::unexpected(std::move(manifest).error());
-  if (phase == "apply" || !manifest) {
+  // Closed before and nothing done since: the signed manifest stays as it is.
+  const bool unchanged = run.closed && session.journal.length() == session.loaded_length;
+  if ((phase == "apply" && !unchanged) || !manifest) {
     const std::string bytes = quarantine::write_manifest(manifest_of(session));
     TRY(sign_into(*run.directory, "manifest.json", bytes, session.store));
     closing["manifest_sha256"] = crypto::sha256_hex(bytes);
   }
-  if (!interrupted) {
+  if (!interrupted && !unchanged) {
     session.journal.append(journal::type::closed, "", std::move(closing));
     TRY(session.flush());
     run.closed = true;

@@ -547,7 +547,7 @@ class Policy(Refusal):
             self.assertTrue(all("www/[*" in e["reason"] for e in plan["exclusions"]))
             self.assertEqual(len(plan["exclusions"]), 2)
         else:
-            self.refused(ended, 78, "configuration", "www/[*")
+            self.refused(ended, 65, "bad_input", "www/[*")
 
 
 class Playbook(Refusal):
