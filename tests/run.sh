@@ -103,7 +103,7 @@ fi
 stage 600 debian-package tests/checks/package.sh build/release
 
 if stage 300 configure-asan cmake --preset asan &&
-  stage 2400 build-asan cmake --build --preset asan; then
+  stage 2400 build-asan cmake --build --preset asan --target sanitized_tests; then
   tests 1800 ctest-asan asan -R '^(unit|golden|contract|e2e)'
 fi
 

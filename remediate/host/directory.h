@@ -27,7 +27,8 @@ class File {
   [[nodiscard]] virtual Result<Metadata> metadata() const = 0;
   /// Up to into.size() bytes at `offset`; 0 at the end. Access time stays unchanged where
   /// the host allows it (O_NOATIME).
-  [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<char> into) const = 0;
+  [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset,
+                                                    std::span<char> into) const = 0;
   /// Writes all of `bytes` or fails.
   [[nodiscard]] virtual Result<void> write_at(std::uint64_t offset, std::string_view bytes) = 0;
   [[nodiscard]] virtual Result<void> truncate(std::uint64_t size) = 0;
@@ -44,8 +45,8 @@ class File {
   /// Owner, mode, ACLs and attributes, capabilities, label, then times, in that order;
   /// holes are the writer's business, inode flags are not touched. What could not be set is
   /// returned as words ("owner: operation not permitted"); only a broken handle is an Error.
-  [[nodiscard]] virtual Result<std::vector<std::string>> restore_metadata(const Metadata& wanted,
-                                                                          Privileges privileges) = 0;
+  [[nodiscard]] virtual Result<std::vector<std::string>> restore_metadata(
+      const Metadata& wanted, Privileges privileges) = 0;
   [[nodiscard]] virtual Result<void> set_times(Timestamp accessed, Timestamp modified) = 0;
   /// Sets exactly the immutable and append-only bits of `flags`; other bits stay.
   [[nodiscard]] virtual Result<void> set_protection_flags(std::uint32_t flags) = 0;
@@ -70,25 +71,33 @@ class Directory {
   virtual ~Directory() = default;
   [[nodiscard]] virtual Result<FileStat> stat() const = 0;
   /// Empty path: another handle of this directory.
-  [[nodiscard]] virtual Result<std::unique_ptr<Directory>> open_directory(const RawPath& below, Mounts mounts) const = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Directory>> open_directory(const RawPath& below,
+                                                                          Mounts mounts) const = 0;
   /// The entry itself, links not followed.
   [[nodiscard]] virtual Result<FileStat> stat_entry(std::string_view name) const = 0;
   /// Regular files only: the kind is checked on a handle that cannot block or trigger a
   /// device, and the same handle is then reopened. Anything else: refused.
-  [[nodiscard]] virtual Result<std::unique_ptr<File>> open_file(std::string_view name, Access access) const = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<File>> open_file(std::string_view name,
+                                                                Access access) const = 0;
   /// New, empty, exclusive; already_exists when the name is taken.
-  [[nodiscard]] virtual Result<std::unique_ptr<File>> create_file(std::string_view name, std::uint32_t mode) const = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<File>> create_file(std::string_view name,
+                                                                  std::uint32_t mode) const = 0;
   /// A file without a name (O_TMPFILE); it is gone unless link_file() gives it one.
   [[nodiscard]] virtual Result<std::unique_ptr<File>> create_unnamed(std::uint32_t mode) const = 0;
   /// already_exists when the name is taken.
-  [[nodiscard]] virtual Result<void> link_file(const File& unnamed, std::string_view name) const = 0;
-  [[nodiscard]] virtual Result<void> make_directory(std::string_view name, std::uint32_t mode) const = 0;
+  [[nodiscard]] virtual Result<void> link_file(const File& unnamed,
+                                               std::string_view name) const = 0;
+  [[nodiscard]] virtual Result<void> make_directory(std::string_view name,
+                                                    std::uint32_t mode) const = 0;
   /// Atomic; never overwrites (already_exists). unsupported across mounts.
-  [[nodiscard]] virtual Result<void> rename(std::string_view name, const Directory& to, std::string_view new_name) const = 0;
+  [[nodiscard]] virtual Result<void> rename(std::string_view name, const Directory& to,
+                                            std::string_view new_name) const = 0;
   /// Atomic swap of two existing entries.
-  [[nodiscard]] virtual Result<void> exchange(std::string_view name, const Directory& other, std::string_view other_name) const = 0;
+  [[nodiscard]] virtual Result<void> exchange(std::string_view name, const Directory& other,
+                                              std::string_view other_name) const = 0;
   /// Atomic overwrite; for the tool's own store only.
-  [[nodiscard]] virtual Result<void> replace(std::string_view name, std::string_view new_name) const = 0;
+  [[nodiscard]] virtual Result<void> replace(std::string_view name,
+                                             std::string_view new_name) const = 0;
   [[nodiscard]] virtual Result<void> remove_file(std::string_view name) const = 0;
   [[nodiscard]] virtual Result<void> remove_directory(std::string_view name) const = 0;
   /// Durable when it returns: the names in this directory.
@@ -102,7 +111,8 @@ class Directory {
   /// Calls `visit` for each entry but . and .. in directory order until it returns false.
   /// The kind is FileKind::unknown where the file system does not say; the name is valid
   /// only during the call. A read error is an Error, never a short list.
-  [[nodiscard]] virtual Result<void> each_entry(const std::function<bool(std::string_view, FileKind)>& visit) const = 0;
+  [[nodiscard]] virtual Result<void> each_entry(
+      const std::function<bool(std::string_view, FileKind)>& visit) const = 0;
   [[nodiscard]] virtual Result<void> set_times(Timestamp accessed, Timestamp modified) const = 0;
   /// Inode flags (immutable, append-only) of the directory itself; 0 where unsupported.
   [[nodiscard]] virtual Result<std::uint32_t> inode_flags() const = 0;

@@ -19,7 +19,8 @@ namespace remediate::host {
                                              std::uint64_t max_bytes);
 /// Opens `name` below `directory`, creating it with `mode` when missing.
 [[nodiscard]] Result<std::unique_ptr<Directory>> ensure_directory(const Directory& directory,
-                                                                  std::string_view name, std::uint32_t mode);
+                                                                  std::string_view name,
+                                                                  std::uint32_t mode);
 
 /// A File as a stream; the file must outlive it.
 class FileSource final : public ByteSource {

@@ -52,8 +52,8 @@ class Session {
   std::uint64_t max_sealed_bytes = 0;
   std::string tool;
   const std::uint64_t loaded_length = journal.length();  // records when the session began
-  bool hold_only = false;  // not enough space to seal
-  bool undoing = false;    // the tree may have been mounted again since: mounts are not compared
+  bool hold_only = false;                                // not enough space to seal
+  bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
 
   /// Appends a record and advances the state; nothing may act on it before flush().
   [[nodiscard]] Result<void> record(OperationState& operation, std::string_view type,
