@@ -154,6 +154,12 @@ const CompiledScope* Engine::Impl::find(const observe::ScopeInstance& instance) 
   return found == scopes.end() || key(*found) != wanted ? nullptr : &*found;
 }
 
+/// A YARA rule may match by a name or a size alone: only a string that it found is evidence.
+static bool is_evidence(const Reason& reason) {
+  if (reason.kind == "yara") return !reason.excerpt.empty();
+  return reason.kind != "path" && reason.kind != "size" && reason.kind != "not";
+}
+
 void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
                          const observe::FileObservation& file, Content& content,
                          const observe::TargetSource& target) {
@@ -189,6 +195,12 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
     match.exclusion = "its SHA-256 is in the indicator's list of known good files";
   }
   match.reasons = std::move(evaluation.reasons);
+  if (match.authorises == playbook::Authorises::remove &&
+      std::ranges::none_of(match.reasons, is_evidence)) {
+    match.authorises = playbook::Authorises::review;
+    match.reasons.push_back(
+        {.kind = "review", .text = "nothing in its content was matched, so it is for review only"});
+  }
   if (evaluation.dump && content.dump()) match.dump = chosen_fields(*content.dump());
   match.facts = std::move(*facts);
   keep(std::move(match));

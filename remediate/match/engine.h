@@ -29,6 +29,7 @@ struct DumpField {
 struct FileMatch {
   std::string playbook;   // id
   std::string indicator;  // id
+  /// As the indicator says, but never `remove` when nothing in the content was matched.
   playbook::Authorises authorises = playbook::Authorises::review;
   std::string scope;  // id
   RawPath path;

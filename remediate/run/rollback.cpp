@@ -64,7 +64,8 @@ RunReport preview(const Run& run, const std::vector<OperationState*>& selected) 
     report.operations.push_back(
         {operation->operation->id, std::string(plan::action_name(operation->operation->action)),
          operation->operation->address, "would_restore",
-         from_object ? "from the sealed object: needs --recovery-key" : "from the hold"});
+         from_object ? "from the sealed object, with the recovery key; not tried now"
+                     : "from the hold; not tried now"});
   }
   report.notices.emplace_back("dry run: nothing was changed");
   return report;

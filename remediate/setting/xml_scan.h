@@ -67,9 +67,9 @@ struct XmlTree {
 struct ScanLimits {
   std::size_t max_bytes = 32u << 20;
   std::size_t max_depth = 256;
-  std::size_t max_elements = 1'000'000;
-  std::size_t max_attributes = 2'000'000;
-  std::size_t max_others = 2'000'000;
+  std::size_t max_elements = 200'000;
+  std::size_t max_attributes = 400'000;
+  std::size_t max_others = 400'000;
   std::size_t max_name_bytes = 1024;
 };
 

@@ -409,6 +409,20 @@ TEST_CASE("YARA rules match with externals, scores and reasons") {
   CHECK(run.engine->take_issues().empty());
 }
 
+TEST_CASE("a YARA rule without a matched string authorises no removal") {
+  if (!have_yara()) return;
+  auto playbooks = book({{"named", yara("rule n { condition: filename == \"index.php\" }")},
+                         {"found", yara("rule f { strings: $a=\"needle\" condition: $a }")}});
+  for (auto& indicator : playbooks.indicators) indicator.authorises = playbook::Authorises::remove;
+  Run run(playbooks);
+  run.see("index.php", "a needle");
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 2);
+  for (const auto& match : matches)
+    CHECK(match.authorises == (match.indicator == "found" ? playbook::Authorises::remove
+                                                          : playbook::Authorises::review));
+}
+
 TEST_CASE("YARA rules that do not compile or include files are refused") {
   if (!have_yara()) return;
   std::string text;
