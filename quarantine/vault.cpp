@@ -70,7 +70,7 @@ std::string object_file(const std::string& digest) { return digest + ".p7m"; }
 }  // namespace
 
 Result<Vault> Vault::open(const host::Directory& store, std::string store_id) {
-  Vault vault(store, std::move(store_id));
+  Vault vault(std::move(store_id));
   TRY_LET(vault.objects_, host::ensure_directory(store, "objects", 0700));
   TRY_LET(vault.hold_, host::ensure_directory(store, "hold", 0700));
   return vault;

@@ -30,7 +30,7 @@ struct NotCaptured {
 /// The store's objects/ and the holds. It knows files, not why they are captured.
 class Vault {
  public:
-  /// `store` must outlive the vault. Creates objects/ and hold/ when missing (0700).
+  /// Creates objects/ and hold/ when missing (0700).
   [[nodiscard]] static Result<Vault> open(const host::Directory& store, std::string store_id);
 
   struct HoldDirectory {
@@ -72,9 +72,7 @@ class Vault {
   [[nodiscard]] const host::Directory& objects() const { return *objects_; }
 
  private:
-  Vault(const host::Directory& store, std::string store_id)
-      : store_(&store), store_id_(std::move(store_id)) {}
-  const host::Directory* store_;
+  explicit Vault(std::string store_id) : store_id_(std::move(store_id)) {}
   std::string store_id_;
   std::unique_ptr<host::Directory> objects_;
   std::unique_ptr<host::Directory> hold_;

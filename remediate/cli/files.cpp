@@ -77,6 +77,14 @@ Result<LockedStore> lock_store(Global& global, bool create) {
     message(global, "made a store at " + display(global.store) +
                         " with a signer and a recovery key of its own (keys/): copy "
                         "keys/recovery.key off this host");
+  // Every record ends in a signature: without the key nothing is begun.
+  if (auto key = locked.store->signer_key(); !key) {
+    Error error = std::move(key).error().wrapped("the store " + display(global.store) +
+                                                 " cannot sign, so nothing was done");
+    error.code = Code::configuration;
+    error.remedy = "bring back keys/signer.key (owner root, mode 0600)";
+    return std::unexpected(std::move(error));
+  }
   TRY_LET(locked.lock, locked.store->lock());
   return locked;
 }

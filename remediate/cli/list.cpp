@@ -41,8 +41,9 @@ Result<int> list(Global& global) {
   TRY_LET(const std::vector<std::string> names, store->run_names());
   std::vector<Json> sorted;
   for (const std::string& name : names) sorted.push_back(entry_of(*store, name));
-  std::ranges::stable_sort(sorted, {},
-                           [](const Json& run) { return run.value("started", std::string()); });
+  std::ranges::sort(sorted, {}, [](const Json& run) {
+    return run.value("started", std::string()) + run.value("run_id", std::string());
+  });
   Json runs = Json::array();
   for (Json& run : sorted) runs.push_back(std::move(run));
   if (global.json()) {

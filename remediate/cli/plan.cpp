@@ -10,6 +10,7 @@ namespace remediate::cli {
 namespace {
 
 constexpr int changes_pending = 2;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
 
 struct Options {
   std::vector<std::string> playbooks;
@@ -28,6 +29,14 @@ Result<int> plan(Global& global, const Options& options) {
   survey.store = global.store;
   survey.tool = tool_name();
   survey.threads = options.threads;
+  if (!options.output.empty() && options.output != "-") {
+    auto signed_before = read_file(global, options.output + ".p7s", max_signature_bytes);
+    if (signed_before || signed_before.error().code != Code::not_found)
+      return fail(Code::already_exists,
+                  display(options.output) + " belongs to signatures in " + display(options.output) +
+                      ".p7s and is not overwritten",
+                  "write the new plan under another name");
+  }
   TRY_LET(const plan::PlanFile file, run::make_plan(global.host, playbooks, policy, survey));
   if (!options.output.empty()) TRY(write_file(global, options.output, file.bytes));
   if (!options.html.empty()) TRY(write_file(global, options.html, report::plan_html(file.plan)));

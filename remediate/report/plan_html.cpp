@@ -71,7 +71,7 @@ std::string rest_html(const plan::Plan& plan) {
   for (const plan::ScopeReport& scope : plan.scopes)
     scopes.push_back({playbook_name(plan, scope.playbook),
                       shown(scope.spelled) + " (" + shown(scope.scope) + ")",
-                      scope.found ? shown(scope.folder) : "not on this host, not searched",
+                      scope.found ? shown(scope.folder) : "not below this root, not searched",
                       scope.found ? std::to_string(scope.files) : ""});
   html += html_table(scopes) + "<h2>Issues: what was not evaluated</h2>\n";
   std::vector<std::string> issues;

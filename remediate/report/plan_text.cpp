@@ -98,7 +98,7 @@ void write_rest(TextPage& page, const plan::Plan& plan) {
     if (scope.found)
       page.item(name + shown(scope.folder) + ", " + count(scope.files, "file"));
     else
-      page.item(name + "not on this host, not searched", Style::faint);
+      page.item(name + "not below this root, not searched", Style::faint);
   }
   if (plan.scopes.empty()) page.item("no scope is recorded in this plan");
   page.heading("ISSUES: what was not evaluated");

@@ -147,7 +147,9 @@ std::vector<NextStep> next_steps(const plan::Plan& plan) {
                    "to act on in the scopes above."
                  : "There is nothing to apply: only the instructions above remain, for a person."}};
   return {
-      {"remediate plan ... -o plan.json", "Unless it was done: keep this plan in a file."},
+      {"remediate plan ... -o plan.json",
+       "Keep this plan in a file, if -o has not done so. Every command needs the same --store and "
+       "--policy."},
       {"remediate approve plan.json --cert CERTIFICATE --key KEY",
        "Where the host policy names approvers, each of them reads this and signs:"},
       {"remediate apply plan.json --confirm " + shown(plan.plan_id),

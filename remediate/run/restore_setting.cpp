@@ -143,7 +143,7 @@ class SettingRestore {
 
   Result<std::string> free_name(const std::string& stem) const {
     for (int number = 1; number <= 1000; ++number) {
-      const std::string name = stem + "-" + std::to_string(number);
+      std::string name = stem + "-" + std::to_string(number);
       auto stat = hold_->stat_entry(name);
       if (!stat && stat.error().code == Code::not_found) return name;
       if (!stat) return std::unexpected(std::move(stat).error());

@@ -1,7 +1,5 @@
 #include "remediate/run/session.h"
 
-#include <algorithm>
-
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
@@ -136,9 +134,9 @@ Result<void> sign_head(const Session& session) {
     return std::unexpected(std::move(present).error());
   if (!present) TRY(sign_into(journals, name, write_json(head), session.store));
   // Documents before their signatures, so that none is ever left without.
-  std::ranges::stable_sort(older, {},
-                           [](const std::string& entry) { return entry.ends_with(".p7s"); });
-  for (const std::string& entry : older) TRY(journals.remove_file(entry));
+  for (const bool signatures : {false, true})
+    for (const std::string& entry : older)
+      if (entry.ends_with(".p7s") == signatures) TRY(journals.remove_file(entry));
   return journals.sync();
 }
 

@@ -116,6 +116,11 @@ class Surveyor {
     observe::ScanOptions options;
     options.threads = options_.threads;
     observe::ScanResult result;
+    if (instances_.empty() && !missing_.empty())
+      survey_.issues.push_back(
+          {"nothing_searched", display(options_.root),
+           "none of the playbooks' folders is below this root: is it the top of the disk, the "
+           "folder that holds Windows, inetpub or var?"});
     if (!instances_.empty()) {
       TRY_LET(result, observe::scan(root_, instances_, *engine, options));
     }

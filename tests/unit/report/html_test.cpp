@@ -77,7 +77,7 @@ TEST_CASE("hostile names and playbook texts stay text") {
 TEST_CASE("a page says what the text says") {
   const std::string html = plan_html(sample_plan());
   for (const std::string part :
-       {"op-0001 · quarantine · inetpub/wwwroot/aspnet_client/sup.aspx", "not on this host",
+       {"op-0001 · quarantine · inetpub/wwwroot/aspnet_client/sup.aspx", "not below this root",
         "owned by a package", "Install the security update.", "class=\"del\"",
         "remediate apply plan.json --confirm 1111", "permission denied", "change time (ctime)"})
     CHECK_THAT(html, Contains(part));

@@ -59,7 +59,7 @@ TEST_CASE("a plan's text holds everything that its approver has to know") {
         "inetpub/wwwroot/odd.aspx",
         "owned by a package",
         "files removed by a plan: 1 of 50",
-        "%ExchangeInstallPath% (scope exchange of Exchange web shells): not on this host",
+        "%ExchangeInstallPath% (scope exchange of Exchange web shells): not below this root",
         "C:\\inetpub (scope web of Exchange web shells): inetpub, 12 files",
         "not evaluated (unreadable): inetpub/locked: permission denied",
         "remediate approve plan.json",
