@@ -550,6 +550,40 @@ class Policy(Refusal):
             self.refused(ended, 65, "bad_input", "www/[*")
 
 
+class Operator(Refusal):
+    def test_signed_plan_is_not_overwritten(self):
+        self.scene.make_plan()
+        before = self.scene.plan_file.read_bytes()
+        (self.scene.base / "plan.json.p7s").write_bytes(b"signatures")
+        self.refused(self.scene.json(*self.scene.plan_arguments()), 1, "already_exists",
+                     "not overwritten")
+        self.assertEqual(self.scene.plan_file.read_bytes(), before)
+
+    def test_what_is_no_file_is_not_replaced(self):
+        for name, make in (("fifo", os.mkfifo), ("link", lambda path: path.symlink_to("else"))):
+            with self.subTest(name):
+                self.scene.plan_file = self.scene.base / name
+                make(self.scene.plan_file)
+                self.refused(self.scene.json(*self.scene.plan_arguments()), 1, "refused", name)
+                self.assertFalse(self.scene.plan_file.is_file())
+
+    def test_nothing_begins_without_the_signer_key(self):
+        self.scene.make_plan()
+        self.assertEqual(self.scene.run("init").code, 0)
+        key = self.scene.store / "keys" / "signer.key"
+        key.rename(self.scene.base / "signer.key")
+        self.refused(self.scene.apply(), 78, "configuration", "cannot sign")
+        (self.scene.base / "signer.key").rename(key)
+        self.ok(self.scene.apply())
+
+    def test_a_root_without_any_folder_of_the_playbook_is_an_issue(self):
+        empty = self.scene.base / "empty"
+        empty.mkdir()
+        self.scene.root = empty
+        plan = self.ok(self.scene.json(*self.scene.plan_arguments())).json()
+        self.assertEqual([issue["kind"] for issue in plan["issues"]], ["nothing_searched"])
+
+
 class Playbook(Refusal):
     def test_revoked_and_outdated(self):
         for changes, reason in (({"revoked": True}, "revoked"),
