@@ -269,7 +269,8 @@ Result<NewIdentity> make_identity(std::string_view common_name, Use use, Timesta
                 "give 1 to " + std::to_string(kMostDays) + " days");
   }
   ERR_clear_error();
-  const KeyPtr key(EVP_EC_gen("P-256"));
+  std::string curve = "P-256";
+  const KeyPtr key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.data()));
   const X509Ptr x509(X509_new());
   const BioPtr certificate(BIO_new(BIO_s_mem()));
   const BioPtr secret(BIO_new(BIO_s_secmem()));

@@ -13,4 +13,4 @@ else
   checks=(-checks=-clang-analyzer-*)  # minutes of path exploration: with `all`
 fi
 [[ -f $build/compile_commands.json ]] || { echo "$build is not configured" >&2; exit 1; }
-PYTHONUNBUFFERED=1 run-clang-tidy-19 -quiet -j"${JOBS:-$(nproc)}" -p "$build" -warnings-as-errors='*' "${checks[@]}" -extra-arg=-Wno-unknown-warning-option "^$PWD/$folders"
+PYTHONUNBUFFERED=1 run-clang-tidy-19 -quiet -j"${JOBS:-$(nproc)}" -p "$build" -warnings-as-errors='*' "${checks[@]}" -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-deprecated-declarations "^$PWD/$folders"
