@@ -63,7 +63,8 @@ std::string year_text(std::int64_t year) {
 
 std::string format_utc(Timestamp time) {
   const std::int64_t days = floor_div(time.seconds, kDaySeconds);
-  const auto second = static_cast<std::uint64_t>(time.seconds - days * kDaySeconds);
+  const std::int64_t rest = time.seconds % kDaySeconds;
+  const auto second = static_cast<std::uint64_t>(rest < 0 ? rest + kDaySeconds : rest);
   const Date date = date_of(days);
   return year_text(date.year) + "-" + padded(date.month, 2) + "-" + padded(date.day, 2) + "T" +
          padded(second / 3600, 2) + ":" + padded(second / 60 % 60, 2) + ":" +
