@@ -304,13 +304,26 @@ playbook::Playbook shells_playbook() {
   playbook.scopes = {scope};
   playbook::Indicator shells;
   shells.id = "shells";
-  shells.name = "Shells by name";
+  shells.name = "Shells by name and content";
   shells.scopes = {"web"};
   shells.authorises = playbook::Authorises::remove;
-  playbook::Condition condition;
-  condition.kind = playbook::Condition::Kind::path;
-  condition.values = {"**/shell-*.php"};
-  shells.match = condition;
+  playbook::Condition name;
+  name.kind = playbook::Condition::Kind::path;
+  name.values = {"**/shell-*.php"};
+  playbook::Condition text;
+  text.kind = playbook::Condition::Kind::regex;
+  text.pattern = "^(inert sample|b+$)";
+  text.encodings = {playbook::Encoding::ascii};
+  playbook::Condition empty;
+  empty.kind = playbook::Condition::Kind::sha256;
+  empty.values = {crypto::sha256_hex("")};
+  playbook::Condition content;
+  content.kind = playbook::Condition::Kind::any;
+  content.children = {text, empty};
+  playbook::Condition both;
+  both.kind = playbook::Condition::Kind::all;
+  both.children = {name, content};
+  shells.match = both;
   playbook.indicators = {shells, setting_indicator("vdir-x", "/x"),
                          setting_indicator("vdir-y", "/y")};
   playbook.steps = {step("reset-x", playbook::Action::reset_setting, {"vdir-x"}),
