@@ -3,7 +3,7 @@
 # when nothing failed. A test of ctest and a stage of this script each count as one.
 #   tests/run.sh [--quick | --full] [--no-install]
 #     --quick       release build, unit, golden and command line tests only
-#     --full        also ThreadSanitizer, clang-tidy over every source, 60 s a fuzzer
+#     --full        also clang-tidy over every source, 10 minutes a fuzzer
 #     --no-install  fail instead of installing missing packages
 # JOBS (default: the number of processors) bounds the parallel work.
 set -uo pipefail
@@ -107,18 +107,25 @@ if stage 300 configure-asan cmake --preset asan &&
   tests 1800 ctest-asan asan -R '^(unit|golden|contract|e2e)'
 fi
 
-if [[ $mode == full ]] && stage 300 configure-tsan cmake --preset tsan &&
+if stage 300 configure-tsan cmake --preset tsan &&
   stage 2400 build-tsan cmake --build --preset tsan --target unit_observe unit_match; then
   tests 1200 ctest-tsan tsan -R '^unit_(observe|match)$'
 fi
 
 if stage 300 configure-fuzz cmake --preset clang &&
   stage 2400 build-fuzz cmake --build --preset clang --target fuzzers; then
-  seconds=15
-  [[ $mode == full ]] && seconds=60
+  seconds=60
+  [[ $mode == full ]] && seconds=600
+  # As many at a time as there are processors; each is a check of its own.
+  printf '%s\n' tests/fuzz/fuzz_*.cpp | FUZZ_SECONDS=$seconds FUZZ_LOGS=$logs xargs -P "$jobs" -I{} bash -c '
+    name=$(basename {} .cpp)
+    code=0
+    timeout --kill-after=20 $((FUZZ_SECONDS + 120)) tests/fuzz/smoke.sh build/clang/tests/fuzz \
+      "$name" "$FUZZ_SECONDS" >"$FUZZ_LOGS/$name.log" 2>&1 </dev/null || code=$?
+    echo "$code" >"$FUZZ_LOGS/$name.code"'
   for source in tests/fuzz/fuzz_*.cpp; do
     name=$(basename "$source" .cpp)
-    stage $((seconds + 60)) "$name" tests/fuzz/smoke.sh build/clang/tests/fuzz "$name" "$seconds"
+    stage 20 "$name" bash -c 'cat "$1.log"; exit "$(cat "$1.code")"' _ "$logs/$name"
   done
 fi
 finish

@@ -127,22 +127,23 @@ TEST_CASE("the sweep sees what is lost", "[sweep]") {
 }
 
 TEST_CASE("an error in any call of apply loses nothing", "[sweep]") {
-  const auto [how, code] =
+  const auto drawn =
       GENERATE(table<How, Code>({{How::once, Code::io}, {How::from_then_on, Code::no_space}}));
+  const How how = std::get<0>(drawn);
+  const Code code = std::get<1>(drawn);
   INFO((how == How::once ? "once, " : "from then on, ") << code_name(code));
-  const std::size_t calls =
-      sweep(how == How::once ? 1 : 3, [how = how, code = code](std::size_t at) -> Outcome {
-        SweepWorld world;
-        Outcome outcome;
-        {
-          const Fault fault(world.host, at, how, code);
-          const auto applied = world.world->apply(world.plan);
-          outcome = {fault.fired(), fault.where(), ""};
-          if (!fault.fired()) CHECK((applied && applied->status == "done"));
-        }
-        outcome.problems = world.recover();
-        return outcome;
-      });
+  const std::size_t calls = sweep(how == How::once ? 1 : 3, [how, code](std::size_t at) -> Outcome {
+    SweepWorld world;
+    Outcome outcome;
+    {
+      const Fault fault(world.host, at, how, code);
+      const auto applied = world.world->apply(world.plan);
+      outcome = {fault.fired(), fault.where(), ""};
+      if (!fault.fired()) CHECK((applied && applied->status == "done"));
+    }
+    outcome.problems = world.recover();
+    return outcome;
+  });
   CHECK(calls > 100);
 }
 
