@@ -24,6 +24,7 @@ function(remediate_import target library)
   endif()
 endfunction()
 
+remediate_import(seccomp_archive seccomp)
 remediate_import(z_archive z)
 remediate_import(re2_archive re2 Threads::Threads)
 remediate_import(pugixml_archive pugixml)

@@ -6,7 +6,7 @@ _remediate() {
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD - 1]}
   local commands="check plan show approve apply resume rollback finalize verify list export init"
-  local global="--store --policy --format -q --quiet --no-input --version --help"
+  local global="--store --policy --format -q --quiet --no-input --no-sandbox --version --help"
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}

@@ -57,7 +57,10 @@ void add_check(CLI::App& app, Global& global, Action& chosen) {
   auto* command = app.add_subcommand("check", "validates playbooks");
   const auto files = std::make_shared<std::vector<std::string>>();
   command->add_option("PLAYBOOK", *files, "playbook files")->required();
-  command->callback([&, files] { chosen = [&global, files] { return check(global, *files); }; });
+  command->callback([&, files] {
+    global.confined.emplace();
+    chosen = [&global, files] { return check(global, *files); };
+  });
 }
 
 }  // namespace remediate::cli

@@ -3,7 +3,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "remediate/base/json.h"
 #include "remediate/host/host.h"
@@ -27,6 +29,10 @@ struct Global {
   std::string format = "text";
   bool quiet = false;
   bool no_input = false;
+  bool sandbox = true;
+  /// Set by a command that reads what may be hostile and changes nothing: it runs confined. The
+  /// files that it may want written ("" and "-" count for none).
+  std::optional<std::vector<std::string>> confined{};
   [[nodiscard]] bool json() const { return format == "json"; }
   [[nodiscard]] bool colour() const;
 };

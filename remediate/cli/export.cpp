@@ -57,8 +57,12 @@ void add_export(CLI::App& app, Global& global, Action& chosen) {
       ->check(CLI::IsMember({"ocsf", "infected-zip"}));
   command->add_option("--recovery-key", options->recovery_key,
                       "the recovery key (PEM), for what was finalized");
-  command->callback(
-      [&, options] { chosen = [&global, options] { return export_run(global, *options); }; });
+  command->callback([&, options] {
+    // The zip is streamed into its file, so that command is not confined; it reads only what
+    // verified, and executes nothing of it.
+    if (options->as == "ocsf") global.confined = {options->output};
+    chosen = [&global, options] { return export_run(global, *options); };
+  });
 }
 
 }  // namespace remediate::cli

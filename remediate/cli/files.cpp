@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
+#include "remediate/cli/sandbox.h"
 #include "remediate/host/durable.h"
 #include "remediate/host/process.h"
 
@@ -50,6 +52,13 @@ Result<std::string> read_file(Global& global, const std::string& path, std::uint
 
 Result<void> write_file(Global& global, const std::string& path, const std::string& bytes) {
   if (path == "-") return print(bytes);
+  if (Outbox* box = outbox()) {
+    const auto known = std::ranges::find(box->paths, path);
+    if (known == box->paths.end())
+      return fail(Code::internal, display(path) + " was not named as a file to write");
+    box->files[static_cast<std::size_t>(known - box->paths.begin())] = bytes;
+    return {};
+  }
   const Place place = place_of(path);
   const auto write = [&]() -> Result<void> {
     TRY_LET(const auto directory, global.host.open_root(place.folder));

@@ -68,7 +68,10 @@ Result<int> list(Global& global) {
 
 void add_list(CLI::App& app, Global& global, Action& chosen) {
   auto* command = app.add_subcommand("list", "the runs of the store with their state");
-  command->callback([&] { chosen = [&global] { return list(global); }; });
+  command->callback([&] {
+    global.confined.emplace();
+    chosen = [&global] { return list(global); };
+  });
 }
 
 }  // namespace remediate::cli

@@ -4,8 +4,10 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/cli/command.h"
+#include "remediate/cli/sandbox.h"
 #include "remediate/host/process.h"
 #include "remediate/report/report.h"
+#include "remediate/report/words.h"
 
 namespace {
 
@@ -29,9 +31,11 @@ int report_error(const Global& global, const remediate::Error& error) {
     // Nothing more can be done when even the error cannot be written.
     (void)remediate::cli::print(remediate::report::error_json(error));
   } else {
-    std::string text = "remediate: " + error.message + "\n";
-    for (const std::string& cause : error.causes) text += "  - " + cause + "\n";
-    if (!error.remedy.empty()) text += "  what to do: " + error.remedy + "\n";
+    // Whoever made the message may have quoted a file or a name as it is.
+    using remediate::report::shown;
+    std::string text = "remediate: " + shown(error.message) + "\n";
+    for (const std::string& cause : error.causes) text += "  - " + shown(cause) + "\n";
+    if (!error.remedy.empty()) text += "  what to do: " + shown(error.remedy) + "\n";
     std::fputs(text.c_str(), stderr);
   }
   return remediate::exit_code(error.code);
@@ -55,6 +59,9 @@ int run(int count, char** words) {
       ->capture_default_str();
   app.add_flag("-q,--quiet", global.quiet, "no messages and no progress");
   app.add_flag("--no-input", global.no_input, "never ask");
+  bool open = false;
+  app.add_flag("--no-sandbox", open,
+               "run the commands that only read without the walls around them");
 
   Action chosen;
   using Add = void (*)(CLI::App&, Global&, Action&);
@@ -78,7 +85,9 @@ int run(int count, char** words) {
                           "`remediate --help`, `remediate COMMAND --help`"});
     return exit_usage;
   }
-  auto code = chosen();
+  global.sandbox = !open;
+  const auto report = [&](const remediate::Error& error) { return report_error(global, error); };
+  auto code = global.confined ? remediate::cli::run_confined(global, chosen, report) : chosen();
   return code ? *code : report_error(global, code.error());
 }
 

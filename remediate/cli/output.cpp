@@ -7,6 +7,7 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
+#include "remediate/cli/sandbox.h"
 #include "remediate/host/process.h"
 #include "remediate/report/report.h"
 
@@ -54,6 +55,10 @@ bool Global::colour() const {
 }
 
 Result<void> print(const std::string& text) {
+  if (Outbox* box = outbox()) {
+    box->printed += text;
+    return {};
+  }
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     return fail(Code::io,
                 std::string("cannot write to the standard output: ") + std::strerror(errno),
@@ -61,10 +66,17 @@ Result<void> print(const std::string& text) {
   return {};
 }
 
-Result<void> print(const Json& document) { return print(write_json(document)); }
+Result<void> print(const Json& document) {
+  // ASCII only: keys and pointers of hostile documents may hold what a terminal acts on.
+  return print(document.dump(2, ' ', true, Json::error_handler_t::replace) + "\n");
+}
 
 void message(const Global& global, const std::string& text) {
-  if (!global.quiet) std::fprintf(stderr, "%s\n", text.c_str());
+  if (global.quiet) return;
+  if (Outbox* box = outbox())
+    box->said += text + "\n";
+  else
+    std::fprintf(stderr, "%s\n", text.c_str());
 }
 
 Result<int> print_report(const Global& global, const run::RunReport& report, int incomplete) {

@@ -64,11 +64,13 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
   command->add_option("-o,--output", options->output, "write the plan here (- for stdout)");
   command->add_option("--html", options->html, "write the change request as an HTML page here");
   command->add_option("--threads", options->threads, "readers at work")
-      ->check(CLI::Range(1, 64))
+      ->check(CLI::Range(1, 8))
       ->capture_default_str();
   command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
-  command->callback(
-      [&, options] { chosen = [&global, options] { return plan(global, *options); }; });
+  command->callback([&, options] {
+    global.confined = {options->output, options->html};
+    chosen = [&global, options] { return plan(global, *options); };
+  });
 }
 
 }  // namespace remediate::cli

@@ -59,8 +59,10 @@ void add_show(CLI::App& app, Global& global, Action& chosen) {
   const auto html = std::make_shared<std::string>();
   command->add_option("FILE_OR_RUN", *what, "a plan file, or the name of a run")->required();
   command->add_option("--html", *html, "write one self-contained HTML page here");
-  command->callback(
-      [&, what, html] { chosen = [&global, what, html] { return show(global, *what, *html); }; });
+  command->callback([&, what, html] {
+    global.confined = {*html};
+    chosen = [&global, what, html] { return show(global, *what, *html); };
+  });
 }
 
 }  // namespace remediate::cli

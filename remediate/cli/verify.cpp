@@ -41,8 +41,10 @@ void add_verify(CLI::App& app, Global& global, Action& chosen) {
                       "a head (LENGTH:SHA256) that was noted elsewhere when a run ended");
   command->add_option("--recovery-key", options->recovery_key,
                       "also open every sealed object with this key (PEM)");
-  command->callback(
-      [&, options] { chosen = [&global, options] { return verify(global, *options); }; });
+  command->callback([&, options] {
+    global.confined.emplace();
+    chosen = [&global, options] { return verify(global, *options); };
+  });
 }
 
 }  // namespace remediate::cli

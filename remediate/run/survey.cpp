@@ -161,6 +161,7 @@ class Surveyor {
           survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
           continue;
         }
+        if (!take(read->bytes, place)) continue;
         survey_.settings.push_back({playbook.id, indicator.id, place, std::move(read->bytes),
                                     std::move(read->sha256), std::move(read->facts)});
       }
@@ -184,11 +185,24 @@ class Surveyor {
       auto read = observe::read_setting_file(root_, place, max_setting_bytes);
       if (!read)
         survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
-      else
+      else if (take(read->bytes, place))
         survey_.baselines.push_back(
             {playbook.id, step.id, place, std::move(read->bytes), std::move(read->sha256)});
     }
     return {};
+  }
+
+  /// Whoever may write configuration files decides how many there are.
+  bool take(const std::string& bytes, const RawPath& place) {
+    if (bytes.size() <= options_.max_settings_bytes - settings_bytes_) {
+      settings_bytes_ += bytes.size();
+      return true;
+    }
+    survey_.issues.push_back({"too_large", place.display(),
+                              "the configuration files together have more than " +
+                                  std::to_string(options_.max_settings_bytes) +
+                                  " bytes; this one is not looked at"});
+    return false;
   }
 
   host::Host& host_;
@@ -198,6 +212,7 @@ class Surveyor {
   plan::Survey survey_;
   std::vector<observe::ScopeInstance> instances_;
   std::vector<plan::ScopeReport> missing_;
+  std::uint64_t settings_bytes_ = 0;
   std::vector<observe::Issue> located_;  // folders that could not be looked into
 };
 

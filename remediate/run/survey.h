@@ -16,6 +16,8 @@ struct SurveyOptions {
   std::string store;  // where the store is or would be: kept out of every plan
   std::string tool;
   unsigned threads = 2;
+  /// Of all configuration files that a plan looks at; what comes on top is an issue.
+  std::uint64_t max_settings_bytes = 256u << 20;
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause.

@@ -32,6 +32,7 @@ ALLOWED = {folder: set(below.split()) | {folder} for folder, below in ALLOWED.it
 # system header -> the only folders that may include it.
 SYSTEM = [
     (r"(unistd|fcntl|dirent|windows|winternl|pwd|grp|poll|termios|mntent)\.h|(sys|linux)/.*", "host"),
+    (r"seccomp\.h", "host"),
     (r"openssl/.*", "crypto"),
     (r"cpprest/.*|pplx/.*", "server"),
     (r"re2/.*", "match setting"),
@@ -119,6 +120,7 @@ def self_test():
         "remediate/cli/a.cpp": "#include <cpprest/json.h>\n",
         "remediate/plan/b.cpp": "#include <re2/re2.h>\n",
         "remediate/report/b.cpp": "#include <pugixml.hpp>\n",
+        "remediate/cli/b.cpp": "#include <seccomp.h>\n",
         "remediate/run/c.cpp": '#include "plan.h"\n',
         "remediate/observe/CMakeLists.txt": "remediate_library(remediate_observe PUBLIC remediate_run)\n",
         "remediate/stuff/a.cpp": "#include <string>\n",

@@ -276,6 +276,7 @@ class Errors(Case):
     def test_usage(self):
         for arguments in ([], ["nonsense"], ["plan"], ["--nonsense"], ["apply"],
                           ["apply", "a", "b"], ["plan", "-p", "x", "--threads", "0"],
+                          ["plan", "-p", "x", "--threads", "9"],
                           ["plan", "-p", "x", "--threads", "many"], ["rollback"],
                           ["export", "run", "-o", "x", "--as", "tar"], ["list", "--confirm", "x"],
                           ["approve", "plan.json"], ["plan", "-p"]):

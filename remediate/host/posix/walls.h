@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "remediate/base/error.h"
+
+namespace remediate::host::posix {
+
+/// Nothing when the wall stands, else why this system does not have it. Both need
+/// PR_SET_NO_NEW_PRIVS to be set already.
+using Lacking = std::optional<std::string>;
+
+/// Landlock: reading below / is all that stays of the file system; no TCP, no signals and no
+/// abstract sockets to others where the kernel knows these rules. The calling thread only.
+[[nodiscard]] Result<Lacking> forbid_file_changes();
+
+/// seccomp, all threads. `by_path` says that Landlock judges what openat2 opens; else that call,
+/// whose flags no filter can see, is told to be missing.
+[[nodiscard]] Result<Lacking> limit_system_calls(bool by_path);
+
+}  // namespace remediate::host::posix

@@ -1,0 +1,78 @@
+"""Files that are given to the command: at their bound they are read, one byte above they are
+refused with an error that names the bound (docs/limits.md)."""
+import json
+import shutil
+
+import scene
+from scene import Case
+
+MIB = 1 << 20
+
+
+class Bounds(Case):
+    def padded(self, name, document, size):
+        """That document in exactly `size` bytes."""
+        file = self.scene.base / name
+        data = json.dumps(document).encode()
+        file.write_bytes(data + b" " * (size - len(data)))
+        file.chmod(0o600)
+        return file
+
+    def too_large(self, *arguments, exit_code=1, code="limit", stdin=b""):
+        ended = self.scene.json(*arguments, stdin=stdin)
+        self.assertEqual(ended.code, exit_code, str(ended))
+        error = ended.json()["error"]
+        said = json.dumps(error)
+        self.assertEqual(error["code"], code, said)
+        self.assertRegex(said, r"larger|more than|at most")
+
+    def test_playbook(self):
+        size = 16 * MIB
+        good, bad = (self.padded(f"book{more}.json", scene.playbook(), size + more)
+                     for more in (0, 1))
+        self.ok(self.scene.json("check", good))
+        self.ok(self.scene.json("plan", "-p", good, "--root", self.scene.root))
+        self.ok(self.scene.json("check", "-", stdin=good.read_bytes()))
+        self.too_large("check", bad)
+        self.too_large("plan", "-p", bad, "--root", self.scene.root)
+        self.too_large("check", "-", stdin=bad.read_bytes())
+        self.too_large("plan", "-p", "-", "--root", self.scene.root, stdin=bad.read_bytes())
+
+    def test_policy(self):
+        arguments = ["plan", "-p", self.scene.playbooks[0], "--root", self.scene.root]
+        self.scene.policy = self.padded("good.json", {"format_version": 1}, MIB)
+        self.ok(self.scene.json(*arguments))
+        self.scene.policy = self.padded("bad.json", {"format_version": 1}, MIB + 1)
+        self.too_large(*arguments)
+
+    def test_plan_and_its_signatures(self):
+        self.scene.shell()
+        plan = self.scene.make_plan()
+        huge = self.scene.base / "huge.json"
+        shutil.copy(self.scene.plan_file, huge)
+        with open(huge, "r+b") as file:
+            file.truncate(256 * MIB + 1)
+        for arguments in (["show", huge], ["apply", huge, "--confirm", plan["plan_id"]]):
+            self.too_large(*arguments)
+        signatures = self.scene.base / "plan.json.p7s"
+        with open(signatures, "wb") as file:
+            file.truncate(MIB + 1)
+        self.too_large("apply", self.scene.plan_file, "--confirm", plan["plan_id"])
+
+    def test_keys(self):
+        key = self.scene.base / "key"
+        with open(key, "wb") as file:
+            file.truncate((64 << 10) + 1)
+        self.too_large("init", "--signer-cert", key, "--signer-key", key)
+        self.scene.shell()
+        self.scene.make_plan()
+        self.too_large("approve", self.scene.plan_file, "--cert", key, "--key", key)
+
+    def test_readers(self):
+        arguments = ["plan", "-p", self.scene.playbooks[0], "--root", self.scene.root, "--threads"]
+        self.ok(self.scene.json(*arguments, "8"))
+        self.refused(self.scene.json(*arguments, "9"), 64, "usage")
+
+
+if __name__ == "__main__":
+    scene.main()
