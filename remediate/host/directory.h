@@ -44,7 +44,8 @@ class File {
   [[nodiscard]] virtual Result<bool> has_other_writers() const = 0;
   /// Owner, mode, ACLs and attributes, capabilities, label, then times, in that order;
   /// holes are the writer's business, inode flags are not touched. What could not be set is
-  /// returned as words ("owner: operation not permitted"); only a broken handle is an Error.
+  /// returned as words ("owner: operation not permitted"); an Error is what may pass (disk, space,
+  /// memory): then nothing may be relied on, and a later try may do all of it.
   [[nodiscard]] virtual Result<std::vector<std::string>> restore_metadata(
       const Metadata& wanted, Privileges privileges) = 0;
   [[nodiscard]] virtual Result<void> set_times(Timestamp accessed, Timestamp modified) = 0;

@@ -10,6 +10,11 @@ std::uint32_t protection(const Metadata& metadata) {
   return metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
 }
 
+/// A later rollback may do better: the disk, its space or the memory, not what the host allows.
+bool may_pass(const Error& error) {
+  return error.code == Code::io || error.code == Code::no_space || error.code == Code::read_only;
+}
+
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
@@ -159,8 +164,9 @@ class FileRestore {
                                  : "only its sealed copy is left: give --recovery-key"});
       return {};
     }
-    TRY_LET(const bool linked, link_to_twin());
-    if (linked) return {};
+    auto linked = link_to_twin();
+    if (!linked) end({false, "failed", reason_of(linked.error())});
+    if (!linked || *linked) return {};
     TRY_LET(const quarantine::Vault::HoldDirectory* workplace, session_.hold(*parent_));
     const std::string name = entry_.hold_name + ".restore";
     if (auto removed = workplace->directory->remove_file(name);
@@ -187,6 +193,12 @@ class FileRestore {
     return {};
   }
 
+  /// The twin is not there, or somebody put another thing there; all else is an error.
+  static bool may_differ(const Error& error) {
+    return error.code == Code::not_found || error.code == Code::changed ||
+           error.code == Code::refused;
+  }
+
   /// The original was another name of a file that is already back: a hard link again, not a copy.
   Result<bool> link_to_twin() {
     if (entry_.metadata.stat.links < 2) return false;
@@ -195,15 +207,17 @@ class FileRestore {
           !same_file(other.entry.metadata.stat.id, entry_.metadata.stat.id, false))
         continue;
       auto folder = session_.parent(other.entry.path, other.entry.parent);
-      if (!folder) continue;
+      if (!folder && may_differ(folder.error())) continue;
+      if (!folder) return std::unexpected(std::move(folder).error());
       auto twin = (*folder)->open_file(other.entry.path.name(), host::Access::read);
-      if (!twin) continue;
-      auto digest = file_sha256(**twin);
-      auto metadata = (*twin)->metadata();
-      if (!digest || *digest != entry_.sha256 || !metadata ||
-          !metadata_differences(entry_.metadata, *metadata).empty())
+      if (!twin && may_differ(twin.error())) continue;
+      if (!twin) return std::unexpected(std::move(twin).error());
+      TRY_LET(const std::string digest, file_sha256(**twin));
+      TRY_LET(const Metadata metadata, (*twin)->metadata());
+      if (digest != entry_.sha256 || !metadata_differences(entry_.metadata, metadata).empty())
         continue;
       if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
+        if (may_pass(linked.error())) return std::unexpected(std::move(linked).error());
         if (linked.error().code == Code::already_exists)
           end(to_outbox(session_, options_, operation_, nullptr,
                         "its name is taken by another file"));

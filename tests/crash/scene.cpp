@@ -17,7 +17,9 @@ constexpr std::array<const char*, step_count> step_names = {
     "init", "plan", "apply", "resume", "rollback", "finalize", "unfinalize"};
 constexpr std::array<const char*, 4> at_names = {"never", "stop", "before", "after"};
 
-std::string field(const std::string& json, const char* key) {
+}  // namespace
+
+std::string json_string(const std::string& json, const char* key) {
   const nlohmann::json document = nlohmann::json::parse(json, nullptr, false);
   if (!document.is_object() || !document.contains(key) || !document[key].is_string()) return "";
   return document[key].get<std::string>();
@@ -27,7 +29,23 @@ std::string first_lines(const std::string& text) {
   return shown(text.size() > 600 ? text.substr(0, 600) + "..." : text);
 }
 
-}  // namespace
+Setup shared_setup(const std::string& tool, const std::string& folder, bool same_files) {
+  Setup setup;
+  setup.tool = tool;
+  setup.same_files = same_files;
+  setup.playbook = folder + "/playbook.json";
+  const std::string scratch = folder + "/shared", store = folder + "/store";
+  {
+    const Setup nothing{.tool = "", .playbook = "", .store = "", .same_files = same_files};
+    const Scene scene(nothing, scratch);
+    write_playbook(setup.playbook, scene.tree(), scene.sample());
+  }
+  const Ended made = run({tool, "--store", store, "-q", "--format", "json", "init"}, scratch);
+  if (made.code != 0) stop("`init` fails: " + made.text + made.messages);
+  setup.store = store;
+  remove_tree(scratch);
+  return setup;
+}
 
 const char* step_name(Step step) { return step_names.at(static_cast<std::size_t>(step)); }
 
@@ -82,7 +100,7 @@ std::optional<Case> parse_case(const std::string& text) {
 
 Scene::Scene(const Setup& setup, std::string folder) : setup_(setup), folder_(std::move(folder)) {
   fs::create_directories(folder_);
-  sample_ = build_sample(tree());
+  sample_ = build_sample(tree(), setup.same_files);
   before_ = snapshot(tree());
   if (!setup_.store.empty()) fs::copy(setup_.store, store(), fs::copy_options::recursive);
 }
@@ -101,7 +119,7 @@ Words Scene::words(Step step) const {
     case Step::plan:
       return tool_words({"plan", "-p", setup_.playbook, "--root", tree(), "-o", plan});
     case Step::apply:
-      return tool_words({"apply", plan, "--confirm", field(read_file(plan), "plan_id")});
+      return tool_words({"apply", plan, "--confirm", json_string(read_file(plan), "plan_id")});
     case Step::resume:
       return tool_words({"resume"});
     case Step::rollback:
@@ -140,7 +158,18 @@ bool Scene::is_as_before() const {
 }
 
 Ended Scene::kill(const Words& command, KillAt at) const {
-  return run_traced(command, folder_, at);
+  return run_traced(command, folder_, {.kill = at});
+}
+
+Ended Scene::traced(const Words& command, const Wish& wish) const {
+  return run_traced(command, folder_, wish);
+}
+
+Snapshot Scene::everything() const {
+  Snapshot all = snapshot(folder_);
+  for (const char* output : {"stdout", "stderr", "opened"}) all.erase(output);
+  all.erase("");  // its time tells of the output
+  return all;
 }
 
 Ended Scene::run_logged(const Words& command, Problems& problems, const char* what) const {
@@ -264,8 +293,13 @@ void Scene::judge_applied(Problems& problems, std::size_t held) const {
 }
 
 void Scene::judge_undone(Problems& problems, bool same_files) const {
-  for (const std::string& one :
-       differences(before_, snapshot(tree()), same_files && setup_.same_files))
+  const Snapshot found = snapshot(tree());
+  Snapshot wanted = before_;
+  for (const std::string& name : degraded_)
+    if (const auto now = found.find(name);
+        now != found.end() && now->second.bytes == wanted.at(name).bytes)
+      wanted[name] = now->second;
+  for (const std::string& one : differences(wanted, found, same_files && setup_.same_files))
     problems.push_back("rolled back: " + one);
   judge_store(problems, 0);
 }
@@ -273,13 +307,13 @@ void Scene::judge_undone(Problems& problems, bool same_files) const {
 void Scene::plan_and_apply(Problems& problems) {
   run_logged(words(Step::plan), problems, "plan");
   if (problems.empty())
-    run_ = field(run_logged(words(Step::apply), problems, "apply").text, "run_id");
+    run_ = json_string(run_logged(words(Step::apply), problems, "apply").text, "run_id");
 }
 
 Problems Scene::recover(const Case& one) {
   Problems problems;
   if (one.second) {
-    (void)kill(words(one.recovery), {At::after_change, *one.second});
+    (void)kill(words(one.recovery), {At::stop, *one.second});
     for (const std::string& lost : conserved())
       problems.push_back("after the second kill: " + lost);
   }
@@ -325,9 +359,10 @@ void Scene::after_start(const Case& one, Problems& problems) {
 }
 
 /// An end that a crash left unsigned is no evidence: rollback names resume, which signs it.
-void Scene::roll_back(Problems& problems) const {
+void Scene::roll_back(Problems& problems) {
   const Ended ended = run(words(Recovery::rollback), folder_);
   if (ended.code == 0) return;
+  note_degraded(ended);
   if (ended.text.find("`remediate resume ") != std::string::npos)
     run_logged(words(Recovery::resume), problems, "resume, as rollback advises,");
   run_logged(words(Recovery::rollback), problems, "rollback");
@@ -344,7 +379,7 @@ void Scene::after_apply(const Case& one, Problems& problems) {
   }
   const Ended resumed = run_logged(words(Recovery::resume), problems, "resume");
   // Killed before the run began: it says so, nothing was touched, and a new plan does the work.
-  if (resumed.code == 0 && field(resumed.text, "status") == "nothing_to_do" && is_as_before())
+  if (resumed.code == 0 && json_string(resumed.text, "status") == "nothing_to_do" && is_as_before())
     plan_and_apply(problems);
   judge_applied(problems, sample_.originals().size());
 }

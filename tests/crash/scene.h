@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,13 +22,15 @@ struct Setup {
   std::string store;       // an empty store to copy
   bool same_files = true;  // a rollback brings the very inodes back
 };
+/// The playbook and an empty store that every scene below `folder` shares.
+Setup shared_setup(const std::string& tool, const std::string& folder, bool same_files);
 
 /// A kill to try: where it comes, what recovers, and where that is killed in turn.
 struct Case {
   Step step = Step::apply;
   KillAt kill;
   Recovery recovery = Recovery::resume;
-  std::optional<std::uint64_t> second;  // kill the recovery after its n-th change
+  std::optional<std::uint64_t> second;  // kill the recovery at its n-th stop
   std::uint64_t base = 0;               // for resume: after which change apply was killed
   bool undo_too = false;                // after the verdict, roll back and compare again
 };
@@ -36,6 +39,10 @@ std::optional<Case> parse_case(const std::string& text);
 const char* step_name(Step step);
 
 using Problems = std::vector<std::string>;
+
+/// A string of a JSON document's top level; empty where there is none.
+std::string json_string(const std::string& json, const char* key);
+std::string first_lines(const std::string& text);
 
 class Scene {
  public:
@@ -47,12 +54,19 @@ class Scene {
   [[nodiscard]] Words words(Step step) const;
   [[nodiscard]] Words words(Recovery recovery) const;
   Ended kill(const Words& command, KillAt at) const;
+  Ended traced(const Words& command, const Wish& wish) const;
 
   /// No original is lost: at its place, in the hold, or in a sealed object that openssl opens.
   [[nodiscard]] Problems conserved() const;
   /// Recovers and holds the outcome against what was promised.
   [[nodiscard]] Problems recover(const Case& one);
+  /// The same after system calls of `one.step` failed and it ended as `ended` tells: no claim of
+  /// it may be untrue, and what it left can be recovered.
+  [[nodiscard]] Problems judge_error(const Case& one, const Ended& ended);
+  /// Everything below the scene that a program can change.
+  [[nodiscard]] Snapshot everything() const;
 
+  [[nodiscard]] std::size_t degraded() const { return degraded_.size(); }
   [[nodiscard]] const Sample& sample() const { return sample_; }
   [[nodiscard]] const Snapshot& before() const { return before_; }
   [[nodiscard]] std::string tree() const { return folder_ + "/tree"; }
@@ -68,10 +82,16 @@ class Scene {
   void judge_applied(Problems& problems, std::size_t held) const;
   void judge_undone(Problems& problems, bool same_files) const;
   void judge_store(Problems& problems, std::size_t held) const;
-  void roll_back(Problems& problems) const;
+  void roll_back(Problems& problems);
+  /// What a command said it restored with differences: its bytes are right, the rest need not be.
+  void note_degraded(const Ended& ended);
   void plan_and_apply(Problems& problems);
+  std::set<std::string> degraded_;
   std::string run_;  // the run of a second plan, where there is one
 
+  void judge_claims(const Case& one, const Ended& ended, Problems& problems) const;
+  void judge_operations(const Case& one, const Ended& ended, Problems& problems) const;
+  void recover_from_error(const Case& one, Problems& problems);
   void after_start(const Case& one, Problems& problems);
   void after_apply(const Case& one, Problems& problems);
   void after_rollback(const Case& one, Problems& problems);

@@ -112,7 +112,7 @@ class SelfTest {
     const Words words = {"/usr/bin/rm", "--", file};
     for (const At at : {At::before_change, At::after_change}) {
       write_file(file, "x");
-      const Ended ended = run_traced(words, folder, {at, 0});
+      const Ended ended = run_traced(words, folder, {.kill = {at, 0}});
       const bool there = fs::exists(file);
       check(ended.killed && ended.code == -1 && ended.where.starts_with("unlinkat"),
             "rm is killed at its unlinkat");

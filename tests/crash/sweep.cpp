@@ -7,21 +7,22 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <memory>
-#include <new>
 
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/crash/workers.h"
 
 namespace crash {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t other_stops_apart = 16;
 constexpr std::uint64_t second_kills_apart = 3;
 constexpr std::uint64_t undo_apart = 4;
+
+/// Stops between which nothing changed below the scene, byte for byte and inode for inode: a kill
+/// leaves the same behind at each. The calls between two of them were looked at one by one.
+struct State {
+  std::uint64_t first = 0, last = 0;  // stops
+};
 
 /// What the workers share.
 struct Tally {
@@ -32,53 +33,48 @@ struct Tally {
 
 struct Counted {
   std::vector<Stop> stops;
-  std::vector<std::uint64_t> changing;  // the call of each change, in order
-  std::array<std::uint64_t, 2> recovery_changes{};
+  std::vector<State> states;
+  std::uint64_t changes = 0;
+  std::array<std::uint64_t, 2> recovery_stops{};
 };
+
+/// Runs to the end and tells which stops are of one state.
+Counted look_at_all(const Scene& scene, const Words& words) {
+  Counted counted;
+  Snapshot now = scene.everything();
+  counted.states.emplace_back();
+  Wish wish;
+  wish.look = [&](std::uint64_t stop) {
+    Snapshot found = scene.everything();
+    if (found != now) {
+      counted.states.push_back({stop, stop});
+      now = std::move(found);
+    }
+  };
+  Ended ended = scene.traced(words, wish);
+  for (std::size_t index = 0; index < counted.states.size(); ++index)
+    counted.states[index].last = index + 1 < counted.states.size()
+                                     ? counted.states[index + 1].first - 1
+                                     : ended.stops.size() - 1;
+  counted.stops = std::move(ended.stops);
+  counted.changes = ended.changes;
+  return counted;
+}
 
 class Sweep {
  public:
-  explicit Sweep(const SweepOptions& options) : options_(options) {
-    setup_.tool = options.tool;
-    setup_.same_files = options.same_files;
-    setup_.playbook = options.folder + "/playbook.json";
-    make_shared_parts();
-    void* memory =
-        mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) stop("no shared memory");
-    tally_ = new (memory) Tally();
-  }
-  ~Sweep() {
-    tally_->~Tally();
-    munmap(tally_, sizeof(Tally));
-  }
-  Sweep(const Sweep&) = delete;
-  Sweep& operator=(const Sweep&) = delete;
+  explicit Sweep(const SweepOptions& options)
+      : options_(options), setup_(shared_setup(options.tool, options.folder, options.same_files)) {}
 
   SweepResult run() {
     count_all();
-    if (!options_.full) spread(first_), spread(rest_);
+    spread(first_);
+    spread(rest_);
+    first_cases_ = first_.size();
     std::vector<Case> all = first_;
     all.insert(all.end(), rest_.begin(), rest_.end());
     say(std::to_string(all.size()) + " cases, " + std::to_string(options_.workers) + " workers");
-    std::vector<pid_t> workers;
-    for (unsigned index = 0; index < options_.workers; ++index) {
-      std::fflush(nullptr);
-      const pid_t worker = fork();
-      if (worker < 0) stop("cannot fork");
-      if (worker == 0) {
-        work(all, index);
-        _exit(0);
-      }
-      workers.push_back(worker);
-    }
-    bool broken = false;
-    for (const pid_t worker : workers) {
-      int status = 0;
-      while (waitpid(worker, &status, 0) < 0 && errno == EINTR) {
-      }
-      broken = broken || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-    }
+    const bool broken = !run_workers(options_.workers, [&](unsigned worker) { work(all, worker); });
     SweepResult result;
     result.kills = tally_->kills;
     result.bad = tally_->bad + baseline_bad_;
@@ -109,53 +105,40 @@ class Sweep {
   }
 
  private:
-  void make_shared_parts() {
-    const std::string scratch = options_.folder + "/shared";
-    {
-      Setup nothing;
-      const Scene scene(nothing, scratch);
-      write_playbook(setup_.playbook, scene.tree(), scene.sample());
-    }
-    const std::string store = options_.folder + "/store";
-    const Ended made =
-        crash::run({options_.tool, "--store", store, "-q", "--format", "json", "init"}, scratch);
-    if (made.code != 0) stop("`init` fails: " + made.text + made.messages);
-    setup_.store = store;
-    remove_tree(scratch);
-  }
-
   void say(const std::string& text) const {
     if (!options_.quiet) std::printf("%s\n", text.c_str());
   }
 
-  Counted count(const Case& one) {
-    Counted counted;
-    const std::string folder = options_.folder + "/count";
+  Setup setup_for(Step step) const {
     Setup setup = setup_;
-    if (one.step == Step::init) setup.store.clear();
+    if (step == Step::init) setup.store.clear();
+    return setup;
+  }
+
+  Counted count(const Case& one) {
+    const std::string folder = options_.folder + "/count";
+    const Setup setup = setup_for(one.step);
+    Counted counted;
     {
       Scene scene(setup, folder);
       scene.prepare(one);
-      Ended ended = scene.kill(scene.words(one.step), {});
-      counted.stops = std::move(ended.stops);
-      for (const Stop& stop : counted.stops)
-        if (stop.entry && stop.changes) counted.changing.push_back(stop.call);
+      counted = look_at_all(scene, scene.words(one.step));
     }
     remove_tree(folder);
-    Case whole = one;
-    const Problems problems = judge(whole, folder, nullptr);
+    const Problems problems = judge(one, folder, nullptr);
     if (!problems.empty()) {
       ++baseline_bad_;
-      tell(whole, "not killed", problems);
+      tell(one, "not killed", problems);
     }
     remove_tree(folder);
-    if (one.step == Step::init || one.step == Step::plan) return counted;
+    if (!recovers(one.step)) return counted;
     for (const Recovery recovery : {Recovery::resume, Recovery::rollback}) {
       Scene scene(setup, folder);
       scene.prepare(one);
-      (void)scene.kill(scene.words(one.step), {At::after_change, counted.changing.size() / 2});
-      counted.recovery_changes.at(recovery == Recovery::resume ? 0 : 1) =
-          scene.kill(scene.words(recovery), {}).changes;
+      (void)scene.kill(scene.words(one.step),
+                       {At::stop, counted.states[counted.states.size() / 2].first});
+      counted.recovery_stops.at(recovery == Recovery::resume ? 0 : 1) =
+          scene.traced(scene.words(recovery), {}).stops.size();
       remove_tree(folder);
     }
     return counted;
@@ -163,92 +146,110 @@ class Sweep {
 
   void count_all() {
     for (const Step step : options_.steps) {
+      Case one;
+      one.step = step;
       if (step != Step::resume) {
-        Case one;
-        one.step = step;
         add_cases(one, count(one));
         continue;
       }
-      Case apply;
-      const Counted counted = count(apply);
-      std::vector<std::uint64_t> bases;
-      for (std::uint64_t index = 0; index < counted.changing.size(); ++index)
-        if (call_name(counted.changing[index]) == "renameat2" || (options_.full && index % 8 == 0))
-          bases.push_back(index);
-      if (bases.empty()) bases.push_back(counted.changing.size() / 2);
-      // The exchange of the settings file, and the last file taken.
-      if (!options_.full && bases.size() > 2) bases = {bases.front(), bases.back()};
+      const std::vector<std::uint64_t> bases = bases_of_resume();
       for (const std::uint64_t base : bases) {
-        Case one;
-        one.step = Step::resume;
         one.base = base;
         add_cases(one, count(one));
       }
     }
   }
 
+  /// After which changes apply is killed for a resume to be killed in turn.
+  std::vector<std::uint64_t> bases_of_resume() const {
+    std::vector<std::uint64_t> all, renames;
+    const std::string folder = options_.folder + "/count";
+    {
+      Scene scene(setup_, folder);
+      scene.prepare({});
+      std::uint64_t change = 0;
+      for (const Stop& each : scene.traced(scene.words(Step::apply), {}).stops) {
+        if (!each.entry || !each.changes) continue;
+        if (call_name(each.call) == "renameat2") renames.push_back(change);
+        if (call_name(each.call) == "renameat2" || change % 8 == 0) all.push_back(change);
+        ++change;
+      }
+    }
+    remove_tree(folder);
+    if (options_.full) return all;
+    // The middle of the capture: settings done, files in part.
+    return renames.empty() ? std::vector{all.back()} : std::vector{renames[renames.size() / 2]};
+  }
+
+  static bool recovers(Step step) { return step != Step::init && step != Step::plan; }
+
+  void add(std::vector<Case>& into, const Case& like, std::uint64_t stop, Recovery recovery) {
+    Case one = like;
+    one.kill = {At::stop, stop};
+    one.recovery = recovers(like.step) ? recovery : Recovery::resume;
+    const bool can_undo =
+        one.recovery == Recovery::resume &&
+        (like.step == Step::apply || like.step == Step::resume || like.step == Step::finalize);
+    one.undo_too = can_undo && (options_.full || number_++ % undo_apart == 0);
+    into.push_back(one);
+  }
+
+  /// The short form kills in every state, at its first stop and at its last, and so covers every
+  /// stop; the full form kills at every stop.
   void add_cases(const Case& like, const Counted& counted) {
     const auto step = static_cast<std::size_t>(like.step);
     stops_of_[step] += counted.stops.size();
-    changes_of_[step] += counted.changing.size();
-    const bool recovers = like.step != Step::init && like.step != Step::plan;
-    std::uint64_t number = 0;
-    const auto add = [&](std::vector<Case>& into, At at, std::uint64_t where, Recovery recovery) {
-      Case one = like;
-      one.kill = {at, where};
-      one.recovery = recovers ? recovery : Recovery::resume;
-      const bool can_undo =
-          one.recovery == Recovery::resume &&
-          (like.step == Step::apply || like.step == Step::resume || like.step == Step::finalize);
-      one.undo_too = can_undo && (options_.full || number++ % undo_apart == 0);
-      into.push_back(one);
-    };
-    const auto either = [](std::uint64_t n) {
-      return n % 2 == 0 ? Recovery::resume : Recovery::rollback;
-    };
-    // Between the exit of one change and the entry of the next nothing changes: both forms meet
-    // every state of the disk.
-    for (std::uint64_t k = 0; k < counted.changing.size() && !options_.full; ++k) {
-      add(first_, At::before_change, k, Recovery::resume);
-      add(first_, At::after_change, k, Recovery::rollback);
+    states_of_[step] += counted.states.size();
+    for (const State& state : counted.states) {
+      add(first_, like, state.first, Recovery::resume);
+      if (recovers(like.step) || state.last != state.first)
+        add(first_, like, state.last, Recovery::rollback);
     }
-    std::uint64_t others = 0;
-    for (std::uint64_t index = 0; index < counted.stops.size(); ++index) {
-      if (options_.full) {
-        add(first_, At::stop, index, Recovery::resume);
-        if (recovers) add(first_, At::stop, index, Recovery::rollback);
-      } else if (!counted.stops[index].changes && others++ % other_stops_apart == 0) {
-        add(rest_, At::stop, index, either(others / other_stops_apart));
-      }
+    for (std::uint64_t stop = 0; stop < counted.stops.size() && options_.full; ++stop) {
+      add(rest_, like, stop, Recovery::resume);
+      if (recovers(like.step)) add(rest_, like, stop, Recovery::rollback);
     }
-    if (!recovers) return;
-    for (std::uint64_t k = 0; k < counted.changing.size(); ++k) {
+    if (recovers(like.step)) add_second_kills(like, counted);
+  }
+
+  void add_second_kills(const Case& like, const Counted& counted) {
+    for (std::size_t index = 0; index < counted.states.size(); ++index) {
       for (const Recovery recovery : {Recovery::resume, Recovery::rollback}) {
-        if (!options_.full && (k % second_kills_apart != 0 || recovery != either(k))) continue;
-        const std::uint64_t range = std::max<std::uint64_t>(
-            1, counted.recovery_changes.at(recovery == Recovery::resume ? 0 : 1));
-        for (std::uint64_t sample = 0; sample < (options_.full ? 3u : 1u); ++sample) {
-          add(rest_, At::after_change, k, recovery);
-          rest_.back().second = (k * 7 + sample * range / 3) % range;
+        const bool resumes = recovery == Recovery::resume;
+        if (options_.full) {
+          for (const State& state : states_of_recovery(like, counted.states[index], recovery)) {
+            add(rest_, like, counted.states[index].first, recovery);
+            rest_.back().second = state.first;
+          }
+        } else if (index % second_kills_apart == 0 && resumes == (index / 3 % 2 == 0)) {
+          add(rest_, like, counted.states[index].first, recovery);
+          rest_.back().second =
+              index * 7919 % std::max<std::uint64_t>(1, counted.recovery_stops.at(resumes ? 0 : 1));
         }
       }
     }
   }
 
-  /// A fixed disorder, so that a sweep that runs out of time has tried something everywhere.
-  static void spread(std::vector<Case>& cases) {
-    std::uint64_t state = 0x9e3779b97f4a7c15u;
-    for (std::size_t index = cases.size(); index > 1; --index) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      std::swap(cases[index - 1], cases[(state >> 33) % index]);
+  std::vector<State> states_of_recovery(const Case& like, const State& killed,
+                                        Recovery recovery) const {
+    const std::string folder = options_.folder + "/count";
+    std::vector<State> states;
+    {
+      const Setup setup = setup_for(like.step);
+      Scene scene(setup, folder);
+      scene.prepare(like);
+      (void)scene.kill(scene.words(like.step), {At::stop, killed.first});
+      states = look_at_all(scene, scene.words(recovery)).states;
     }
+    remove_tree(folder);
+    return states;
   }
 
   void work(const std::vector<Case>& cases, unsigned worker) const {
     std::ofstream results(options_.folder + "/results-" + std::to_string(worker));
     for (;;) {
       const bool late =
-          !options_.full && Clock::now() - started_ > std::chrono::seconds(options_.seconds);
+          options_.seconds != 0 && Clock::now() - started_ > std::chrono::seconds(options_.seconds);
       const std::uint64_t index = late ? cases.size() : tally_->next.fetch_add(1);
       if (index >= cases.size()) return;
       const Case& one = cases[index];
@@ -295,15 +296,20 @@ class Sweep {
       }
     const auto seconds =
         std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count();
-    say("command       stops  changes    cases    kills  bad states");
+    say("command       stops   states    cases    kills  bad states");
     for (int index = 0; index < step_count; ++index) {
       const auto at = static_cast<std::size_t>(index);
       if (stops_of_.at(at) == 0 || options_.quiet) continue;
       std::printf("%-11s %7llu %8llu %8llu %8llu %11llu\n", step_name(static_cast<Step>(index)),
-                  number(stops_of_.at(at)), number(changes_of_.at(at)),
+                  number(stops_of_.at(at)), number(states_of_.at(at)),
                   number(tally_->cases_of.at(at)), number(tally_->kills_of.at(at)),
                   number(tally_->bad_of.at(at)));
     }
+    if (result.skipped == 0 || first_cases_ <= first_.size() + rest_.size() - result.skipped)
+      say("every stop is covered: each state that the stops leave was killed in, at its first and "
+          "its last stop");
+    else
+      say("NOT every stop is covered: the time was too short");
     say("kills in all (with those of a recovery): " + std::to_string(result.kills) + ", bad: " +
         std::to_string(result.bad) + ", left out for time: " + std::to_string(result.skipped) +
         ", seconds: " + std::to_string(seconds));
@@ -317,10 +323,12 @@ class Sweep {
 
   const SweepOptions& options_;
   Setup setup_;
-  Tally* tally_ = nullptr;
+  Shared<Tally> tally_;
   std::vector<Case> first_, rest_;
-  std::array<std::uint64_t, step_count> stops_of_{}, changes_of_{};
+  std::array<std::uint64_t, step_count> stops_of_{}, states_of_{};
   std::uint64_t baseline_bad_ = 0;
+  std::uint64_t number_ = 0;
+  std::size_t first_cases_ = 0;
   const Clock::time_point started_ = Clock::now();
   mutable Clock::time_point told_ = Clock::now();
 };
@@ -336,11 +344,9 @@ int try_case(const SweepOptions& options, const Case& one) {
   const Problems problems = sweep.judge(one, folder, &ended);
   std::printf("%s: %s\n", spelled(one).c_str(),
               ended.killed ? ("killed at " + ended.where).c_str() : "not reached");
-  std::uint64_t change = 0;
-  for (const Stop& stop : ended.stops)
-    if (stop.entry && stop.changes)
-      std::printf("  change %llu %s\n", static_cast<unsigned long long>(change++),
-                  call_name(stop.call).c_str());
+  for (std::size_t index = 0; index < ended.stops.size(); ++index)
+    if (ended.stops[index].entry && ended.stops[index].changes)
+      std::printf("  stop %zu %s\n", index, call_name(ended.stops[index].call).c_str());
   for (const std::string& problem : problems) std::printf("BAD %s\n", problem.c_str());
   std::printf("folder: %s\n", folder.c_str());
   return problems.empty() ? 0 : 1;

@@ -15,7 +15,7 @@ struct SweepOptions {
   bool full = false;
   bool same_files = true;
   bool quiet = false;
-  unsigned seconds = 240;  // of the short form; the full form takes what it takes
+  unsigned seconds = 240;  // 0: until every case was tried
   unsigned workers = 2;
 };
 

@@ -5,14 +5,17 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +23,6 @@
 
 namespace crash {
 namespace {
-
-constexpr unsigned time_limit_seconds = 120;
 
 struct Call {
   long number;
@@ -59,15 +60,114 @@ constexpr std::array changing = {
 #endif
 };
 constexpr std::array others = {
-    CALL(openat),     CALL(openat2),      CALL(ioctl),   CALL(read),       CALL(pread64),
-    CALL(close),      CALL(lseek),        CALL(statx),   CALL(newfstatat), CALL(fcntl),
-    CALL(getdents64), CALL(mmap),         CALL(munmap),  CALL(mprotect),   CALL(brk),
-    CALL(futex),      CALL(exit_group),   CALL(execve),  CALL(getrandom),  CALL(fgetxattr),
-    CALL(flistxattr), CALL(rt_sigaction), CALL(clone3),  CALL(prctl),      CALL(fadvise64),
-    CALL(fstatfs),    CALL(readlinkat),   CALL(madvise), CALL(exit),
+    CALL(openat),
+    CALL(openat2),
+    CALL(ioctl),
+    CALL(read),
+    CALL(pread64),
+    CALL(close),
+    CALL(lseek),
+    CALL(statx),
+    CALL(newfstatat),
+    CALL(fcntl),
+    CALL(getdents64),
+    CALL(mmap),
+    CALL(munmap),
+    CALL(mprotect),
+    CALL(brk),
+    CALL(futex),
+    CALL(exit_group),
+    CALL(execve),
+    CALL(getrandom),
+    CALL(fgetxattr),
+    CALL(flistxattr),
+    CALL(rt_sigaction),
+    CALL(clone3),
+    CALL(prctl),
+    CALL(fadvise64),
+    CALL(fstatfs),
+    CALL(readlinkat),
+    CALL(madvise),
+    CALL(exit),
+    CALL(close_range),
+    CALL(umask),
+    CALL(rt_sigprocmask),
+    CALL(faccessat),
+    CALL(faccessat2),
+    CALL(geteuid),
+    CALL(getuid),
+    CALL(getegid),
+    CALL(getgid),
+    CALL(getpid),
+    CALL(gettid),
+    CALL(capget),
+    CALL(uname),
+    CALL(sysinfo),
+    CALL(prlimit64),
+    CALL(sched_getaffinity),
+    CALL(set_robust_list),
+    CALL(rseq),
+    CALL(clock_nanosleep),
+    CALL(lgetxattr),
+    CALL(getxattr),
+    CALL(llistxattr),
+    CALL(clone),
+    CALL(wait4),
+    CALL(waitid),
+    CALL(pipe2),
+    CALL(dup),
+    CALL(dup3),
+    CALL(readv),
+    CALL(preadv),
+    CALL(mremap),
+    CALL(ppoll),
+    CALL(socket),
+    CALL(connect),
+    CALL(flock),
+    CALL(statfs),
+    CALL(getcwd),
+    CALL(tgkill),
+    CALL(kill),
+    CALL(rt_sigreturn),
+    CALL(sched_yield),
+    CALL(seccomp),
+    CALL(setrlimit),
+    CALL(set_tid_address),
+    CALL(sigaltstack),
+    CALL(restart_syscall),
+    CALL(clock_gettime),
+    CALL(sendmsg),
+    CALL(recvmsg),
+    CALL(sendto),
+    CALL(recvfrom),
+    CALL(socketpair),
+    CALL(memfd_create),
+    CALL(unshare),
+    CALL(setresuid),
+    CALL(setresgid),
+    CALL(setgroups),
+    CALL(capset),
+    CALL(getppid),
+    CALL(pidfd_open),
+    CALL(landlock_create_ruleset),
+    CALL(landlock_add_rule),
+    CALL(landlock_restrict_self),
+    CALL(fchdir),
+    CALL(chdir),
+    CALL(fstat),
+    CALL(execveat),
 #ifdef SYS_open
-    CALL(open),       CALL(fstat),        CALL(stat),    CALL(access),     CALL(readlink),
+    CALL(open),
+    CALL(stat),
+    CALL(lstat),
+    CALL(access),
+    CALL(readlink),
     CALL(arch_prctl),
+    CALL(poll),
+    CALL(pipe),
+    CALL(fork),
+    CALL(vfork),
+    CALL(dup2),
 #endif
 };
 #undef CALL
@@ -107,11 +207,11 @@ void redirect(const char* path, int onto, int flags) {
 
 /// The child: the same surroundings in every run, so that its calls are the same.
 [[noreturn]] void become(const Words& words, const std::string& out, const std::string& err,
-                         bool traced) {
+                         bool traced, unsigned seconds) {
   redirect("/dev/null", 0, O_RDONLY);
   redirect(out.c_str(), 1, O_WRONLY | O_CREAT | O_TRUNC);
   redirect(err.c_str(), 2, O_WRONLY | O_CREAT | O_TRUNC);
-  alarm(time_limit_seconds);
+  alarm(seconds);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -126,12 +226,66 @@ void redirect(const char* path, int onto, int flags) {
   _exit(127);
 }
 
-int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
+void end_of(int status, Ended& ended) {
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+#ifdef __x86_64__
+/// The registers of a thread at a stop, to put an answer in the place of the call's work.
+class Registers {
+ public:
+  explicit Registers(pid_t thread) : thread_(thread) {
+    if (ptrace(PTRACE_GETREGS, thread, nullptr, &all_) != 0)
+      stop(std::string("PTRACE_GETREGS: ") + std::strerror(errno));
+  }
+  [[nodiscard]] std::array<unsigned long long, 2> saved() const { return {all_.rdi, all_.rdx}; }
+  /// At the entry. close(-1) has no effect and is allowed wherever a filter stands.
+  void do_nothing() {
+    all_.orig_rax = SYS_close;
+    all_.rdi = ~0ull;
+    write();
+  }
+  /// brk() tells of a failure by the break that stays, which is what brk(0) answers.
+  void keep_break() {
+    all_.rdi = 0;
+    write();
+  }
+  void ask_for(std::uint64_t length) {
+    all_.rdx = length;
+    write();
+  }
+  /// At the exit.
+  void answer(std::array<unsigned long long, 2> arguments, std::optional<int> error) {
+    all_.rdi = arguments[0];
+    all_.rdx = arguments[1];
+    if (error) all_.rax = static_cast<unsigned long long>(-static_cast<long long>(*error));
+    write();
+  }
+
+ private:
+  void write() {
+    if (ptrace(PTRACE_SETREGS, thread_, nullptr, &all_) != 0)
+      stop(std::string("PTRACE_SETREGS: ") + std::strerror(errno));
+  }
+  pid_t thread_;
+  user_regs_struct all_{};
+};
+#else
+struct Registers {
+  explicit Registers(pid_t) { stop("faults can be made on x86-64 only"); }
+  [[nodiscard]] std::array<unsigned long long, 2> saved() const { return {}; }
+  void do_nothing() {}
+  void keep_break() {}
+  void ask_for(std::uint64_t) {}
+  void answer(std::array<unsigned long long, 2>, std::optional<int>) {}
+};
+#endif
 
 class Tracer {
  public:
-  Tracer(pid_t process, KillAt kill, Ended& ended)
-      : process_(process), kill_(kill), ended_(ended) {}
+  Tracer(pid_t process, const Wish& wish, Ended& ended)
+      : process_(process), wish_(wish), ended_(ended) {}
 
   void follow() {
     int status = 0;
@@ -148,7 +302,7 @@ class Tracer {
       if (thread < 0) stop("the traced program was lost");
       if (WIFEXITED(status) || WIFSIGNALED(status)) {
         if (thread != process_) continue;
-        ended_.code = exit_code(status);
+        end_of(status, ended_);
         return;
       }
       stopped(thread, status);
@@ -156,6 +310,13 @@ class Tracer {
   }
 
  private:
+  struct Pending {
+    Stop stop;
+    std::uint64_t change = no_change;
+    std::optional<std::array<unsigned long long, 2>> changed_arguments;
+    std::string flushed;  // the file, where the call is a flush
+  };
+
   void stopped(pid_t thread, int status) {
     const int signal = WSTOPSIG(status);
     if (signal == (SIGTRAP | 0x80)) {
@@ -178,27 +339,88 @@ class Tracer {
       if (errno == ESRCH) return;  // killed meanwhile
       stop(std::string("PTRACE_GET_SYSCALL_INFO: ") + std::strerror(errno));
     }
-    Stop& pending = known_[thread];
+    Pending& pending = known_[thread];
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-      pending = {info.entry.nr, true, changes_state(thread, info)};
-      change_of_[thread] = pending.changes ? ended_.changes : no_change;
-      if (pending.changes) ++ended_.changes;
+      at_entry(thread, info, pending);
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
-      pending.entry = false;
+      at_exit(thread, info, pending);
     } else {
       return;
     }
     const std::uint64_t stop_number = ended_.stops.size();
-    ended_.stops.push_back(pending);
-    const bool here =
-        (kill_.at == At::stop && stop_number == kill_.number) ||
-        (kill_.at == At::before_change && pending.entry && change_of_[thread] == kill_.number) ||
-        (kill_.at == At::after_change && !pending.entry && pending.changes &&
-         change_of_[thread] == kill_.number);
-    if (!here || ended_.killed) return;
-    ended_.killed = true;
-    ended_.where = call_name(pending.call) + (pending.entry ? " entry" : " exit");
+    ended_.stops.push_back(pending.stop);
+    if (!pending.stop.entry && wish_.look && !ended_.killed) wish_.look(stop_number);
+    const KillAt& kill_at = wish_.kill;
+    const bool here = (kill_at.at == At::stop && stop_number == kill_at.number) ||
+                      (kill_at.at == At::before_change && pending.stop.entry &&
+                       pending.change == kill_at.number) ||
+                      (kill_at.at == At::after_change && !pending.stop.entry &&
+                       pending.stop.changes && pending.change == kill_at.number);
+    const bool endless = wish_.most_stops != 0 && stop_number >= wish_.most_stops;
+    if ((!here && !endless) || ended_.killed || ended_.endless) return;
+    ended_.killed = here;
+    ended_.endless = !here;
+    ended_.where = call_name(pending.stop.call) + (pending.stop.entry ? " entry" : " exit");
     kill(process_, SIGKILL);
+  }
+
+  void at_entry(pid_t thread, const __ptrace_syscall_info& info, Pending& pending) {
+    pending = {};
+    pending.stop = {info.entry.nr, true, changes_state(thread, info), begun_,
+                    transfers(info.entry.nr) ? info.entry.args[2] : 0};
+    if (pending.stop.changes) pending.change = ended_.changes++;
+    if (!begun_) {
+      begun_ = info.entry.nr == SYS_close_range;
+      return;
+    }
+    if (flushes(info.entry.nr)) pending.flushed = file_of(thread, info.entry.args[0]);
+    if (!wish_.fault || wish_.fault->call != info.entry.nr) return;
+    const std::uint64_t number = called_++;
+    const Fault& fault = *wish_.fault;
+    if (number < fault.number || (number != fault.number && !fault.from_then_on)) return;
+    if (fault.error == 0 && info.entry.args[2] < 2) return;
+    Registers registers(thread);
+    pending.changed_arguments = registers.saved();
+    if (fault.error == 0)
+      registers.ask_for((info.entry.args[2] + 1) / 2);
+    else if (info.entry.nr == SYS_brk)
+      registers.keep_break();
+    else if (info.entry.nr != SYS_close)  // a close that fails has closed
+      registers.do_nothing();
+    ++ended_.faults;
+  }
+
+  void at_exit(pid_t thread, const __ptrace_syscall_info& info, Pending& pending) {
+    pending.stop.entry = false;
+    bool failed = info.exit.is_error != 0;
+    if (pending.changed_arguments) {
+      const int error = wish_.fault->error;
+      Registers(thread).answer(
+          *pending.changed_arguments,
+          error == 0 || pending.stop.call == SYS_brk ? std::nullopt : std::optional(error));
+      failed = error != 0;
+      pending.changed_arguments.reset();
+    }
+    if (pending.flushed.empty()) return;
+    const std::string file = pending.flushed.substr(0, pending.flushed.find(' '));
+    if (failed)
+      not_flushed_.insert(file);
+    else if (not_flushed_.contains(file))
+      ended_.flushed_again.push_back(call_name(pending.stop.call) + " of " + pending.flushed);
+    pending.flushed.clear();
+  }
+
+  /// A name for the very file, and for people: `device:inode path`.
+  static std::string file_of(pid_t thread, std::uint64_t descriptor) {
+    const std::string link =
+        "/proc/" + std::to_string(thread) + "/fd/" + std::to_string(static_cast<int>(descriptor));
+    struct stat facts{};
+    std::array<char, 4096> path{};
+    if (stat(link.c_str(), &facts) != 0) return "";
+    const ssize_t length = readlink(link.c_str(), path.data(), path.size());
+    if (length < 0) return "";
+    return std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino) + " " +
+           shown(std::string(path.data(), static_cast<std::size_t>(length)));
   }
 
   static void go_on(pid_t thread, int signal) {
@@ -208,11 +430,13 @@ class Tracer {
 
   static constexpr std::uint64_t no_change = ~std::uint64_t{0};
   const pid_t process_;
-  const KillAt kill_;
+  const Wish& wish_;
   Ended& ended_;
   bool counting_ = false;
-  std::map<pid_t, Stop> known_;
-  std::map<pid_t, std::uint64_t> change_of_;
+  bool begun_ = false;
+  std::uint64_t called_ = 0;  // calls of the fault's name
+  std::map<pid_t, Pending> known_;
+  std::set<std::string> not_flushed_;
 };
 
 }  // namespace
@@ -226,19 +450,43 @@ std::string call_name(std::uint64_t number) {
   return "call " + std::to_string(number);
 }
 
+std::optional<std::uint64_t> call_number(const std::string& name) {
+  for (const Call& call : changing)
+    if (call.name == name) return static_cast<std::uint64_t>(call.number);
+  for (const Call& call : others)
+    if (call.name == name) return static_cast<std::uint64_t>(call.number);
+  return std::nullopt;
+}
+
+bool can_inject() {
+#ifdef __x86_64__
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool transfers(std::uint64_t call) {
+  return call == SYS_read || call == SYS_pread64 || call == SYS_write || call == SYS_pwrite64;
+}
+
+bool flushes(std::uint64_t call) {
+  return call == SYS_fsync || call == SYS_fdatasync || call == SYS_syncfs;
+}
+
 std::string quoted(const Words& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "'" : " '") + shown(word) + "'";
   return line;
 }
 
-Ended run_traced(const Words& words, const std::string& folder, KillAt kill) {
+Ended run_traced(const Words& words, const std::string& folder, const Wish& wish) {
   const std::string out = folder + "/stdout", err = folder + "/stderr";
   Ended ended;
   const pid_t process = fork();
   if (process < 0) stop(std::string("cannot fork: ") + std::strerror(errno));
-  if (process == 0) become(words, out, err, true);
-  Tracer(process, kill, ended).follow();
+  if (process == 0) become(words, out, err, true, wish.seconds);
+  Tracer(process, wish, ended).follow();
   ended.text = read_file(out);
   ended.messages = read_file(err);
   return ended;
@@ -249,11 +497,11 @@ Ended run(const Words& words, const std::string& folder) {
   Ended ended;
   const pid_t process = fork();
   if (process < 0) stop(std::string("cannot fork: ") + std::strerror(errno));
-  if (process == 0) become(words, out, err, false);
+  if (process == 0) become(words, out, err, false, Wish().seconds);
   int status = 0;
   while (waitpid(process, &status, 0) < 0)
     if (errno != EINTR) stop("the program was lost");
-  ended.code = exit_code(status);
+  end_of(status, ended);
   ended.text = read_file(out);
   ended.messages = read_file(err);
   return ended;

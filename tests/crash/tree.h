@@ -15,6 +15,7 @@ struct Facts {
   std::int64_t modified_ns = 0;
   std::map<std::string, std::string> attributes;
   std::string bytes;
+  bool operator==(const Facts&) const = default;
 };
 /// By path below the folder; the folder itself is "".
 using Snapshot = std::map<std::string, Facts>;
@@ -30,6 +31,7 @@ struct Compare {
   bool inode = false;
   bool modified = true;
   bool bytes = true;
+  bool links = true;
 };
 std::vector<std::string> differences(const Facts& wanted, const Facts& found, Compare compare);
 
@@ -43,7 +45,8 @@ struct Sample {
   std::string config_after;          // its bytes afterwards
   [[nodiscard]] std::vector<std::string> originals() const;
 };
-Sample build_sample(const std::string& folder);
+/// `twins`: with a file of two names (hard links), both of which go.
+Sample build_sample(const std::string& folder, bool twins);
 /// Writes the playbook that removes the targets by their digests, which `sha256sum` tells.
 void write_playbook(const std::string& file, const std::string& tree, const Sample& sample);
 

@@ -29,12 +29,14 @@ class Descriptor {
   int fd_ = -1;
 };
 
-/// Repeats a system call while a signal interrupts it. Not for close() and not for fsync().
+/// Repeats a system call while a signal interrupts it, but not for ever: a kernel or a file system
+/// that answers nothing else is an error. Not for close() and not for fsync().
 template <class Call>
 auto uninterrupted(Call call) {
-  for (;;) {
+  constexpr int max_tries = 100;
+  for (int tries = 1;; ++tries) {
     const auto result = call();
-    if (result != -1 || errno != EINTR) return result;
+    if (result != -1 || errno != EINTR || tries == max_tries) return result;
   }
 }
 

@@ -85,19 +85,45 @@ Result<void> read_extents(int fd, std::string_view raw_path, Metadata& metadata)
   return {};
 }
 
-/// What could not be set, in words.
+/// Whether a later try may do better: the disk, its space or the memory, not what the host allows.
+bool passes(int number) {
+  switch (number) {
+    case EIO:
+    case ENOMEM:
+    case EINTR:
+    case EMFILE:
+    case ENFILE:
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// What could not be set, in words. An error that may pass is one of the whole.
 class Shortfall {
  public:
   void check(int result, std::string_view what) {
     if (result != 0) add(what, errno);
   }
   void add(std::string_view what, int number) {
+    if (passes(number) && error_ == 0) {
+      error_ = number;
+      what_ = what;
+    }
     words_.push_back(std::string(what) + ": " + lower_first(errno_text(number)));
   }
-  std::vector<std::string> take() { return std::move(words_); }
+  Result<std::vector<std::string>> take(std::string_view raw_path) {
+    if (error_ != 0) return os_fail(error_, "set the " + what_ + " of", raw_path);
+    return std::move(words_);
+  }
 
  private:
   std::vector<std::string> words_;
+  int error_ = 0;
+  std::string what_;
 };
 
 /// Attributes are set in this order: ACLs and the rest, capabilities, labels.
@@ -236,7 +262,7 @@ Result<std::vector<std::string>> write_metadata(int fd, std::string_view raw_pat
   if (auto times = write_times(fd, raw_path, want.accessed, want.modified); !times) {
     shortfall.add("times", times.error().os_error);
   }
-  return shortfall.take();
+  return shortfall.take(raw_path);
 }
 
 }  // namespace remediate::host::posix
