@@ -19,15 +19,20 @@ bool same_file(const FileId& a, const FileId& b) {
   return a.device == b.device && a.inode == b.inode;
 }
 
-/// Writes through while leaving runs of zero blocks as holes.
+/// Writes through and leaves zeros as holes, of the original's holes where these are known, else
+/// of whole blocks. What is not zero is always written.
 class SparseSink final : public remediate::ByteSink {
  public:
-  explicit SparseSink(host::File& file) : file_(file) {}
+  SparseSink(host::File& file, const remediate::Metadata* original)
+      : file_(file), original_(original) {}
   Result<void> write(std::string_view bytes) override {
     while (!bytes.empty()) {
-      const std::size_t in_block = static_cast<std::size_t>(hole_block - size_ % hole_block);
-      const std::string_view part = bytes.substr(0, std::min(in_block, bytes.size()));
-      if (part.find_first_not_of('\0') != std::string_view::npos) TRY(file_.write_at(size_, part));
+      std::uint64_t end = (size_ / hole_block + 1) * hole_block;
+      const bool may_be_hole = in_hole(end);
+      const std::string_view part = bytes.substr(
+          0, static_cast<std::size_t>(std::min<std::uint64_t>(end - size_, bytes.size())));
+      if (!may_be_hole || part.find_first_not_of('\0') != std::string_view::npos)
+        TRY(file_.write_at(size_, part));
       size_ += part.size();
       digest_.update(part);
       bytes.remove_prefix(part.size());
@@ -40,7 +45,23 @@ class SparseSink final : public remediate::ByteSink {
   }
 
  private:
+  /// Whether the original has a hole at size_; `end` moves to where that changes, if it is nearer.
+  bool in_hole(std::uint64_t& end) {
+    if (original_ == nullptr) return true;
+    if (!original_->sparse) return false;
+    const auto& extents = original_->extents;
+    while (next_ < extents.size() && extents[next_].offset + extents[next_].length <= size_)
+      ++next_;
+    if (next_ == extents.size()) return true;
+    const remediate::DataExtent& extent = extents[next_];
+    const bool hole = size_ < extent.offset;
+    end = std::min(end, hole ? extent.offset : extent.offset + extent.length);
+    return hole;
+  }
+
   host::File& file_;
+  const remediate::Metadata* original_;
+  std::size_t next_ = 0;  // the first extent that ends after size_
   std::uint64_t size_ = 0;
   crypto::Digest digest_{crypto::Algorithm::sha256};
 };
@@ -180,12 +201,12 @@ Result<std::uint64_t> Vault::check_object(const std::string& name) const {
 }
 
 Result<void> Vault::unseal(const std::string& name, const std::string& sha256, host::File& into,
-                           const crypto::Certificate& certificate,
-                           const crypto::PrivateKey& key) const {
+                           const crypto::Certificate& certificate, const crypto::PrivateKey& key,
+                           const remediate::Metadata* original) const {
   TRY(check_object(name));
   TRY_LET(const auto file, objects_->open_file(object_file(name), host::Access::read));
   host::FileSource source(*file);
-  SparseSink sink(into);
+  SparseSink sink(into, original);
   TRY(crypto::unseal(source, sink, certificate, key));
   TRY_LET(const std::string digest, sink.finish());
   if (digest != sha256)

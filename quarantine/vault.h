@@ -65,10 +65,12 @@ class Vault {
   [[nodiscard]] Result<void> keep(const std::vector<PendingObject>& objects) const;
   /// Reads a sealed object again; corrupt when its bytes do not give its name.
   [[nodiscard]] Result<std::uint64_t> check_object(const std::string& name) const;
-  /// Decrypts into `into` (an empty file) and compares with `sha256`. Not durable.
+  /// Decrypts into `into` (an empty file) and compares with `sha256`. Not durable. With `original`
+  /// its holes, and no others, are holes again; without, every block of zeros is one.
   [[nodiscard]] Result<void> unseal(const std::string& name, const std::string& sha256,
                                     host::File& into, const crypto::Certificate& certificate,
-                                    const crypto::PrivateKey& key) const;
+                                    const crypto::PrivateKey& key,
+                                    const remediate::Metadata* original = nullptr) const;
   [[nodiscard]] const host::Directory& objects() const { return *objects_; }
 
  private:

@@ -34,6 +34,7 @@ class Planner {
     report_exclusions();
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Step& step : playbook.steps) TRY(plan_step(playbook, step));
+    exclude_edited_files();
     exclude_split_hard_links();
     TRY(report_reviews());
     for (const playbook::Playbook& playbook : request_.playbooks)
@@ -194,6 +195,24 @@ class Planner {
     operation.after = after_of(operation, true);
     operation.inverse = inverse_of(operation);
     plan_.operations.push_back(std::move(operation));
+  }
+
+  /// One plan cannot change a file and remove it: the second step would find another file than the
+  /// approved one. Keeping it is the answer that breaks less.
+  void exclude_edited_files() {
+    std::map<RawPath, std::string> edited;  // and the step that does it
+    for (const Operation& operation : plan_.operations)
+      if (operation.action == Action::reset_setting) edited.emplace(operation.path, operation.step);
+    std::erase_if(plan_.operations, [&](const Operation& operation) {
+      if (operation.action != Action::quarantine) return false;
+      const auto found = edited.find(operation.path);
+      if (found == edited.end()) return false;
+      planned_files_.erase(operation.path);
+      plan_.exclusions.push_back(
+          {operation.address, operation.playbook, operation.indicator,
+           "step " + found->second + " changes its settings: one plan cannot also remove it"});
+      return true;
+    });
   }
 
   /// A file with further names is only removed when every one of them is in the plan.

@@ -129,6 +129,7 @@ class Batch {
     auto metadata = item.file->metadata();
     if (!metadata) return give_up(*item.operation, metadata.error());
     const Metadata& approved = operation.precondition.metadata;
+    if (taken_by_another_name(*metadata)) metadata->inode_flags |= protection(approved);
     std::vector<std::string> reasons = metadata_differences(approved, *metadata);
     if (!same_file(approved.stat.id, metadata->stat.id, session_.same_boot()))
       reasons.insert(reasons.begin(), "another file has its name");
@@ -161,6 +162,16 @@ class Batch {
                         Json{{"entry", quarantine::to_json(entry)}}));
     items_.push_back(std::move(item));
     return {};
+  }
+
+  /// An earlier operation took this file under another of its names, and cleared its flags.
+  [[nodiscard]] bool taken_by_another_name(const Metadata& metadata) const {
+    return std::ranges::any_of(session_.run.operations, [&](const OperationState& other) {
+      const bool taken = other.state == State::captured || other.state == State::sealed ||
+                         other.state == State::done;
+      return taken && metadata.stat.links > 1 &&
+             same_file(other.entry.metadata.stat.id, metadata.stat.id, false);
+    });
   }
 
   Result<void> capture(Item& item) {

@@ -120,6 +120,15 @@ class FileRestore {
     return !metadata_differences(recorded, now).empty();
   }
 
+  /// A further name that is back already gave the file its flags again, and they would keep this
+  /// name from moving; check() sets them once more.
+  static Result<std::uint32_t> unprotect(host::File& file) {
+    TRY_LET(const Metadata now, file.metadata());
+    const std::uint32_t flags = protection(now);
+    if (flags != 0) TRY(file.set_protection_flags(0));
+    return flags;
+  }
+
   Result<void> place_held(host::File& held) {
     auto stat = held.stat();
     if (!stat) {
@@ -146,8 +155,13 @@ class FileRestore {
           return {};
         }
     }
+    std::uint32_t cleared = 0;
+    if (!stranger_) {
+      TRY_LET(cleared, unprotect(held));
+    }
     if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
       const bool taken = moved.error().code == Code::already_exists;
+      if (cleared != 0) TRY(held.set_protection_flags(cleared));
       end(to_outbox(session_, options_, operation_, &held,
                     taken ? "its name is taken by another file" : reason_of(moved.error())));
       return {};
@@ -214,9 +228,12 @@ class FileRestore {
       if (!twin) return std::unexpected(std::move(twin).error());
       TRY_LET(const std::string digest, file_sha256(**twin));
       TRY_LET(const Metadata metadata, (*twin)->metadata());
-      if (digest != entry_.sha256 || !metadata_differences(entry_.metadata, metadata).empty())
-        continue;
+      Metadata wanted = entry_.metadata;  // the flags come last, in check()
+      wanted.inode_flags = metadata.inode_flags;
+      if (digest != entry_.sha256 || !metadata_differences(wanted, metadata).empty()) continue;
+      TRY_LET(const std::uint32_t cleared, unprotect(**twin));
       if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
+        if (cleared != 0) TRY((*twin)->set_protection_flags(cleared));
         if (may_pass(linked.error())) return std::unexpected(std::move(linked).error());
         if (linked.error().code == Code::already_exists)
           end(to_outbox(session_, options_, operation_, nullptr,
@@ -240,7 +257,8 @@ class FileRestore {
   Result<void> build(const host::Directory& directory, const std::string& name) {
     TRY_LET(const auto file, directory.create_file(name, 0600));
     TRY(session_.store.vault().unseal(entry_.object, entry_.sha256, *file,
-                                      options_.recovery->certificate, options_.recovery->key));
+                                      options_.recovery->certificate, options_.recovery->key,
+                                      &entry_.metadata));
     TRY(file->restore_metadata(entry_.metadata,
                                options_.privileges));  // what failed shows in check()
     return file->sync();

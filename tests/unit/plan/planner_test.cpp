@@ -239,6 +239,24 @@ TEST_CASE("changes of one configuration are planned one on the other", "[planner
   CHECK(planned.plan().exclusions.size() == 2);
 }
 
+TEST_CASE("a file whose settings a plan changes is not removed by the same plan", "[planner]") {
+  Planned planned;
+  planned.playbooks.front().indicators.push_back(setting_indicator("x", "/x"));
+  planned.playbooks.front().steps.push_back(step("no-x", playbook::Action::reset_setting, {"x"}));
+  planned.survey.settings = {observed("x", "iis/host.config")};
+  planned.survey.matches = {match("iis/host.config", "a", 11), match("www/2.php", "a", 12)};
+  const Plan plan = planned.plan();
+  const auto removed = [&](const std::string& path) {
+    return std::ranges::any_of(plan.operations, [&](const Operation& operation) {
+      return operation.action == Action::quarantine && operation.path.bytes() == path;
+    });
+  };
+  CHECK(removed("www/2.php"));
+  CHECK_FALSE(removed("iis/host.config"));
+  CHECK(std::ranges::count(plan.operations, Action::reset_setting, &Operation::action) == 1);
+  CHECK(exclusion_of(plan, "iis/host.config").find("step no-x") != std::string::npos);
+}
+
 TEST_CASE("a configuration that cannot be read is an issue and an exclusion, not silence",
           "[planner]") {
   Planned planned;
