@@ -94,19 +94,25 @@ Result<void> check_manifest(const Store& store, const Run& run, const journal::C
   return {};
 }
 
+struct SignedHead {
+  std::uint64_t length = 0;  // by its name
+  std::string bytes;
+};
+
 /// What a head with a good signature says of the journal; true when it is of its very end.
-Result<bool> compare_head(const std::string& bytes, const Run& run,
+Result<bool> compare_head(const SignedHead& signed_head, const Run& run,
                           const journal::Contents& journal) {
   const std::string name = "the signed head of " + run.name;
-  TRY_LET(const Json json, parse_json(bytes, name));
+  TRY_LET(const Json json, parse_json(signed_head.bytes, name));
   JsonReader reader(json, "");
   TRY(reader.integer("format_version"));
   TRY_LET(const std::string of, reader.string("run"));
   TRY_LET(const std::uint64_t length, reader.unsigned_integer("length"));
   TRY_LET(const std::string head, reader.string("head"));
   TRY(reader.done());
-  if (of != run.name)
-    return fail(Code::corrupt, name + " is of another run", "take it from a backup");
+  if (of != run.name || length != signed_head.length)
+    return fail(Code::corrupt, name + " is of another run or length than its name says",
+                "take it from a backup");
   if (length > journal.records.size())
     return fail(Code::corrupt,
                 "the journal has " + std::to_string(journal.records.size()) +
@@ -137,13 +143,14 @@ Result<std::vector<std::uint64_t>> head_lengths(const Store& store, const Run& r
   return lengths;
 }
 
-Result<std::string> read_head(const Store& store, const Run& run, std::uint64_t length) {
-  return read_signed(store, store.journals(),
-                     head_prefix(run.name) + std::to_string(length) + ".json");
+Result<SignedHead> read_head(const Store& store, const Run& run, std::uint64_t length) {
+  TRY_LET(std::string bytes, read_signed(store, store.journals(),
+                                         head_prefix(run.name) + std::to_string(length) + ".json"));
+  return SignedHead{length, std::move(bytes)};
 }
 
 /// The newest signed head; not_found when there is none.
-Result<std::string> read_head(const Store& store, const Run& run) {
+Result<SignedHead> read_head(const Store& store, const Run& run) {
   TRY_LET(const std::vector<std::uint64_t> lengths, head_lengths(store, run));
   if (lengths.empty()) return fail(Code::not_found, "run " + run.name + " has no signed head");
   return read_head(store, run, lengths.back());
@@ -239,8 +246,8 @@ class Verifier {
     if (!lengths) return error(run.name + " journal", reason_of(lengths.error()));
     for (const std::uint64_t length : *lengths) {
       if (length == lengths->back()) break;  // the newest was checked
-      auto bytes = read_head(store_, run, length);
-      auto compared = bytes ? compare_head(*bytes, run, journal) : std::unexpected(bytes.error());
+      auto head = read_head(store_, run, length);
+      auto compared = head ? compare_head(*head, run, journal) : std::unexpected(head.error());
       if (!compared) error(run.name + " journal", reason_of(compared.error()));
     }
   }
