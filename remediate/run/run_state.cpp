@@ -82,9 +82,12 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
   if (record.sequence == 1)
     return fail(Code::corrupt, "the journal does not start with run_started");
   if (run.closed) {
+    const std::string phase = text(record.data, "phase");
+    if (phase != "apply" && phase != "rollback" && phase != "finalize")
+      return fail(Code::corrupt, "a closed record does not say which phase it closes");
     run.status = text(record.data, "status");
     run.manifest_sha256 = text(record.data, "manifest_sha256");
-    run.phase = text(record.data, "phase");
+    run.phase = phase;
     return {};
   }
   const auto found = by_id.find(record.operation);

@@ -56,6 +56,7 @@ TEST_CASE("approvals: apply refuses every changed plan and every changed signatu
     const std::size_t step = limits().full ? 1 : std::max<std::size_t>(1, bytes_of.size() / places);
     for (std::size_t at = 0; at < bytes_of.size(); at += step) {
       for (unsigned bit = 0; bit < 8; ++bit) {
+        if (!limits().full && bit != 5 && bit != at % 8) continue;
         std::string flipped = bytes_of;
         flipped[at] = static_cast<char>(flipped[at] ^ (1u << bit));
         with(flipped, "byte " + std::to_string(at) + " bit " + std::to_string(bit));
@@ -69,7 +70,7 @@ TEST_CASE("approvals: apply refuses every changed plan and every changed signatu
   bytes(file.bytes, 400, [&](const std::string& changed, const std::string& what) {
     attempt(changed, good, "plan " + what);
   });
-  // Every bit of the signatures also in the short form.
+  // Every byte of the signatures also in the short form.
   bytes(good, 100'000, [&](const std::string& changed, const std::string& what) {
     attempt(file.bytes, changed, "signature " + what);
   });

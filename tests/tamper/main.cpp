@@ -13,6 +13,7 @@ namespace {
 void sweep_scene(const std::string& shape) {
   const auto began = std::chrono::steady_clock::now();
   Scene scene(shape);
+  if (shape != "applied") mutable_limits().flips = mutable_limits().cuts = 16;
   Sweep sweep(scene, by_verify(scene));
   sweep_bytes(sweep);
   sweep_records(sweep);
