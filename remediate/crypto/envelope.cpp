@@ -1,9 +1,6 @@
 #include "remediate/crypto/envelope.h"
 
-#include <optional>
-
-#include <openssl/asn1.h>
-#include <openssl/objects.h>
+#include "remediate/crypto/der.h"
 
 namespace remediate::crypto {
 namespace {
@@ -13,52 +10,6 @@ constexpr std::string_view kData{"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", 9};
 constexpr std::string_view kAes256Gcm{"\x60\x86\x48\x01\x65\x03\x04\x01\x2e", 9};
 constexpr std::size_t kTagLength = 16;
 constexpr std::size_t kNonceLength = 12;
-constexpr int kMaxDepth = 16;
-
-struct Element {
-  int tag = 0;
-  int tag_class = 0;
-  bool constructed = false;
-  std::string_view content;  // without the end mark of an indefinite length
-
-  [[nodiscard]] bool is(int wanted) const { return tag_class == V_ASN1_UNIVERSAL && tag == wanted; }
-  [[nodiscard]] bool is_tagged(int wanted) const {
-    return tag_class == V_ASN1_CONTEXT_SPECIFIC && tag == wanted;
-  }
-};
-
-/// Takes one BER element from the front of `rest`; nothing when it is malformed.
-std::optional<Element> take(std::string_view& rest, int depth = 0) {
-  if (rest.empty() || depth > kMaxDepth) return std::nullopt;
-  const auto* const start = reinterpret_cast<const unsigned char*>(rest.data());
-  const unsigned char* at = start;
-  long length = 0;
-  Element element;
-  const int form = ASN1_get_object(&at, &length, &element.tag, &element.tag_class,
-                                   static_cast<long>(rest.size()));
-  if ((form & 0x80) != 0) return std::nullopt;
-  element.constructed = (form & V_ASN1_CONSTRUCTED) != 0;
-  rest.remove_prefix(static_cast<std::size_t>(at - start));
-  if ((form & 1) == 0) {
-    if (length < 0 || static_cast<std::size_t>(length) > rest.size()) return std::nullopt;
-    element.content = rest.substr(0, static_cast<std::size_t>(length));
-    rest.remove_prefix(static_cast<std::size_t>(length));
-    return element;
-  }
-  const std::string_view all = rest;
-  while (!rest.starts_with(std::string_view("\0\0", 2))) {
-    if (!take(rest, depth + 1)) return std::nullopt;
-  }
-  element.content = all.substr(0, all.size() - rest.size());
-  rest.remove_prefix(2);
-  return element;
-}
-
-std::optional<Element> take(std::string_view& rest, int tag, bool constructed) {
-  auto element = take(rest);
-  if (!element || !element->is(tag) || element->constructed != constructed) return std::nullopt;
-  return element;
-}
 
 /// Content in one piece, or cut into octet strings; OpenSSL would take pieces of any type.
 bool well_cut(Element content) {

@@ -11,7 +11,10 @@
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/crypto/der.h"
+#include "remediate/crypto/digest.h"
 #include "remediate/crypto/openssl.h"
+#include "remediate/crypto/signature_form.h"
 
 namespace remediate::crypto {
 namespace {
@@ -40,6 +43,7 @@ struct Opened {
   CmsPtr cms;
   BioPtr digests;
   CertificateStack embedded;
+  SignatureForm form;                            // views into the signature that was given
   STACK_OF(CMS_SignerInfo) * signers = nullptr;  // owned by cms
   [[nodiscard]] int count() const { return sk_CMS_SignerInfo_num(signers); }
   [[nodiscard]] CMS_SignerInfo* signer(int i) const { return sk_CMS_SignerInfo_value(signers, i); }
@@ -64,14 +68,35 @@ Result<CmsPtr> parse(std::string_view der) {
   return cms;
 }
 
+Result<std::string> der_of(CMS_ContentInfo* cms) {
+  unsigned char* raw = nullptr;
+  const int length = i2d_CMS_ContentInfo(cms, &raw);
+  if (length <= 0) {
+    return std::unexpected(openssl_error(Code::internal, "the signature cannot be written as DER"));
+  }
+  std::string der(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length));
+  OPENSSL_free(raw);
+  return der;
+}
+
+/// `der` must outlive what is returned.
 Result<Opened> open(std::string_view der, std::string_view content) {
   TRY(check_size(content));
   ERR_clear_error();
   Opened opened;
   TRY_LET(opened.cms, parse(der));
+  TRY_LET(const std::string again, der_of(opened.cms.get()));
+  if (again != der) return bad_signature("the signature is not in DER form");
+  if (const std::string_view fault = signature_fault(der, opened.form); !fault.empty()) {
+    return bad_signature("the signature has a form that is not accepted: " + std::string(fault),
+                         "sign again with `remediate approve` or openssl cms -sign -cades");
+  }
   opened.signers = CMS_get0_SignerInfos(opened.cms.get());
   if (opened.signers == nullptr || opened.count() < 1) {
     return bad_signature("the signature has no signer");
+  }
+  if (static_cast<std::size_t>(opened.count()) != opened.form.signers.size()) {
+    return bad_signature("the signature's signers cannot be told apart");
   }
   if (opened.count() > kMaxSigners) {
     return bad_signature("the signature has more than " + std::to_string(kMaxSigners) + " signers");
@@ -144,8 +169,50 @@ Result<void> check_attributes(const Opened& opened, CMS_SignerInfo* signer, X509
   return {};
 }
 
+/// DER of what OpenSSL holds, by its own writing function.
+template <auto Write, class T>
+std::string written(const T* value) {
+  unsigned char* raw = nullptr;
+  const int length = value == nullptr ? 0 : Write(value, &raw);
+  if (length <= 0) return {};
+  std::string der(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length));
+  OPENSSL_free(raw);
+  return der;
+}
+
+/// The signer is named exactly as its certificate names itself; OpenSSL compares names without
+/// case.
+bool names_certificate(const SignatureForm::Signer& signer, X509* certificate) {
+  if (signer.by_key) {
+    const ASN1_OCTET_STRING* key = X509_get0_subject_key_id(certificate);
+    return key != nullptr &&
+           signer.identifier ==
+               std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(key)),
+                                static_cast<std::size_t>(ASN1_STRING_length(key)));
+  }
+  std::string_view rest = signer.identifier;
+  const auto named = take(rest, V_ASN1_SEQUENCE, true);
+  return named &&
+         named->content == written<i2d_X509_NAME>(X509_get_issuer_name(certificate)) +
+                               written<i2d_ASN1_INTEGER>(X509_get0_serialNumber(certificate));
+}
+
+/// The unsigned parts that say who signed and how.
+Result<void> check_form(const SignatureForm::Signer& signer, X509* certificate) {
+  if (!names_certificate(signer, certificate)) {
+    return bad_signature("the signature names its certificate in another spelling");
+  }
+  const int type = EVP_PKEY_get_base_id(X509_get0_pubkey(certificate));
+  if (!right_algorithm(signer.signature_algorithm, type)) {
+    return bad_signature("the signature's algorithm is not one for the signer's key",
+                         "sign again with openssl cms -sign -cades -md sha256");
+  }
+  return {};
+}
+
 /// Signature over the attributes, digest of the content, and the attributes themselves.
-Result<void> check_signer(const Opened& opened, CMS_SignerInfo* signer, X509* certificate) {
+Result<void> check_signer(const Opened& opened, int number, X509* certificate) {
+  CMS_SignerInfo* signer = opened.signer(number);
   TRY(check_algorithms(signer));
   EVP_PKEY* key = X509_get0_pubkey(certificate);
   if (key == nullptr) return bad_signature("the signer's key cannot be read");
@@ -161,7 +228,25 @@ Result<void> check_signer(const Opened& opened, CMS_SignerInfo* signer, X509* ce
   if (CMS_SignerInfo_verify_content(signer, opened.digests.get()) != 1) {
     return bad_signature("the content is not what was signed");
   }
+  TRY(check_form(opened.form.signers[static_cast<std::size_t>(number)], certificate));
   return check_attributes(opened, signer, certificate);
+}
+
+/// A certificate that came along is that of a signer, byte for byte: nothing else could be checked.
+Result<void> check_certificates(const Opened& opened, const std::vector<std::string>& of_signers) {
+  std::vector<std::string> seen;
+  for (const std::string_view der : opened.form.certificates) {
+    std::string digest = sha256_hex(der);
+    if (std::ranges::find(of_signers, digest) == of_signers.end()) {
+      return bad_signature("the signature carries a certificate of none of its signers",
+                           "sign again without -certfile");
+    }
+    if (std::ranges::find(seen, digest) != seen.end()) {
+      return bad_signature("the signature carries a certificate twice");
+    }
+    seen.push_back(std::move(digest));
+  }
+  return {};
 }
 
 Result<Timestamp> signing_time(CMS_SignerInfo* signer) {
@@ -186,17 +271,6 @@ Result<Certificate> shared_certificate(X509* x509) {
     return std::unexpected(openssl_error(Code::internal, "a certificate cannot be shared"));
   }
   return adopt_certificate(X509Ptr(x509));
-}
-
-Result<std::string> der_of(CMS_ContentInfo* cms) {
-  unsigned char* raw = nullptr;
-  const int length = i2d_CMS_ContentInfo(cms, &raw);
-  if (length <= 0) {
-    return std::unexpected(openssl_error(Code::internal, "the signature cannot be written as DER"));
-  }
-  std::string der(reinterpret_cast<const char*>(raw), static_cast<std::size_t>(length));
-  OPENSSL_free(raw);
-  return der;
 }
 
 Result<void> check_pair(const Certificate& certificate, const PrivateKey& key) {
@@ -250,7 +324,7 @@ Result<std::string> add_signer(std::string_view signature_der, std::string_view 
       return bad_signature("the signature lacks the certificate of signer " +
                            std::to_string(i + 1));
     }
-    TRY(check_signer(opened, opened.signer(i), present));
+    TRY(check_signer(opened, i, present));
     if (X509_cmp(present, certificate.impl().x509.get()) == 0) {
       return fail(Code::already_exists, certificate.subject() + " has signed this before",
                   "have somebody else sign");
@@ -270,6 +344,7 @@ Result<Verified> verify_detached(std::string_view signature_der, std::string_vie
                                  const std::vector<Certificate>& trusted) {
   TRY_LET(const Opened opened, open(signature_der, content));
   Verified verified;
+  std::vector<std::string> certificates;  // of the signers
   const auto counted = [&verified](const Certificate& certificate) {
     return std::any_of(verified.signers.begin(), verified.signers.end(), [&](const Signer& one) {
       return one.certificate.fingerprint() == certificate.fingerprint();
@@ -281,13 +356,14 @@ Result<Verified> verify_detached(std::string_view signature_der, std::string_vie
     std::optional<Error> wrong;
     for (const Certificate& certificate : trusted) {
       if (CMS_SignerInfo_cert_cmp(signer, certificate.impl().x509.get()) != 0) continue;
-      auto holds = check_signer(opened, signer, certificate.impl().x509.get());
+      auto holds = check_signer(opened, i, certificate.impl().x509.get());
       if (!holds) {
         wrong = std::move(holds).error().wrapped("the signature of " + certificate.subject() +
                                                  " does not hold");
         continue;
       }
       known = true;
+      certificates.push_back(certificate.fingerprint());
       TRY_LET(const Timestamp signed_at, signing_time(signer));
       if (!counted(certificate)) verified.signers.push_back(Signer{certificate, signed_at});
       break;
@@ -296,12 +372,23 @@ Result<Verified> verify_detached(std::string_view signature_der, std::string_vie
     if (wrong) return std::unexpected(std::move(*wrong));
     X509* stranger = embedded_certificate(opened, signer);
     if (stranger == nullptr) {
-      verified.unknown.emplace_back("(a signer whose certificate is missing)");
-      continue;
+      return bad_signature("signer " + std::to_string(i + 1) +
+                               " is not one that is trusted, and its certificate is missing",
+                           "have the file signed again, without -nocerts");
+    }
+    // Nobody trusts it, but a file in which one signature is wrong was changed.
+    if (auto holds = check_signer(opened, i, stranger); !holds) {
+      return std::unexpected(
+          std::move(holds).error().wrapped("the signature of signer " + std::to_string(i + 1) +
+                                           ", who is not trusted, does not hold"));
     }
     TRY_LET(const Certificate certificate, shared_certificate(stranger));
+    certificates.push_back(certificate.fingerprint());
     verified.unknown.push_back(certificate.fingerprint());
   }
+  TRY(check_certificates(opened, certificates));
+  verified.signatures = opened.form.signers.size();
+  verified.certificates = opened.form.certificates.size();
   return verified;
 }
 

@@ -28,10 +28,14 @@ struct Signer {
 /// The distinct signers among `trusted` (pinned by fingerprint, no CA) whose signature over
 /// `content` holds. A present signer of `trusted` with a wrong signature, or an unreadable
 /// file, is an Error of code signature; signers that are not in `trusted` are not counted and
-/// are listed in `unknown` by fingerprint. No signer at all: Error signature.
+/// are listed in `unknown` by fingerprint, after their signature held with the certificate that
+/// came along. No signer at all: Error signature. Only one form is accepted (signature_form.h),
+/// so that no bit of the file can be changed unseen.
 struct Verified {
   std::vector<Signer> signers;
   std::vector<std::string> unknown;
+  std::size_t signatures = 0;    // in the file
+  std::size_t certificates = 0;  // that came along
 };
 [[nodiscard]] Result<Verified> verify_detached(std::string_view signature_der,
                                                std::string_view content,

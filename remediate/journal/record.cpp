@@ -34,6 +34,20 @@ Result<Record> read_record(std::string_view line) {
   return record;
 }
 
+/// Whether the bytes from `start` on have their NUL bytes only where a power cut leaves them: in
+/// runs that begin and end with a sector, with the last flush or with the file.
+bool never_written(std::string_view bytes, std::size_t start) {
+  constexpr std::size_t sector = 512;
+  for (std::size_t at = bytes.find('\0', start); at < bytes.size();) {
+    const std::size_t end = std::min(bytes.find_first_not_of('\0', at), bytes.size());
+    const bool whole = end - at >= sector;
+    if (!whole && at != start && at % sector != 0) return false;
+    if (!whole && end != bytes.size() && end % sector != 0) return false;
+    at = std::min(bytes.find('\0', end), bytes.size());
+  }
+  return true;
+}
+
 }  // namespace
 
 bool known_type(std::string_view type) {
@@ -66,6 +80,10 @@ Result<Contents> read_journal(std::string_view bytes) {
     // No record holds a NUL: this is space that was reserved and, at a power cut, only partly
     // written. What was durable before is whole; a signed head tells when more is missing.
     if (line.find('\0') != std::string_view::npos) {
+      if (!never_written(bytes, contents.intact_bytes))
+        return fail(Code::corrupt, where + " of the journal holds a NUL byte",
+                    "the journal was damaged or changed: keep it as it is and compare it with a "
+                    "witness or a backup");
       contents.torn = true;
       break;
     }

@@ -138,6 +138,8 @@ Result<journal::Journal> start_run(host::Host& host, const Store& store,
   journal.append(journal::type::run_started, "",
                  Json{{"plan_id", approved.plan().plan_id},
                       {"plan_sha256", crypto::sha256_hex(approved.bytes())},
+                      {"plan_signature_sha256", signature_digest(approved.signature())},
+                      {"store_sha256", store.sha256()},
                       {"boot", host.identity().boot_id},
                       {"approvers", approved.approvers()}});
   TRY(journal.flush());

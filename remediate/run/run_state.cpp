@@ -71,6 +71,8 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
     run.started = record.time;
     run.boot = text(record.data, "boot");
     run.plan_sha256 = text(record.data, "plan_sha256");
+    run.plan_signature_sha256 = text(record.data, "plan_signature_sha256");
+    run.store_sha256 = text(record.data, "store_sha256");
     run.phase = "apply";
     if (record.data.contains("approvers") && record.data["approvers"].is_array())
       for (const Json& approver : record.data["approvers"])
@@ -80,8 +82,12 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
   if (record.sequence == 1)
     return fail(Code::corrupt, "the journal does not start with run_started");
   if (run.closed) {
+    const std::string phase = text(record.data, "phase");
+    if (phase != "apply" && phase != "rollback" && phase != "finalize")
+      return fail(Code::corrupt, "a closed record does not say which phase it closes");
     run.status = text(record.data, "status");
-    run.phase = text(record.data, "phase");
+    run.manifest_sha256 = text(record.data, "manifest_sha256");
+    run.phase = phase;
     return {};
   }
   const auto found = by_id.find(record.operation);
@@ -159,6 +165,10 @@ std::string_view state_name(State state) {
 
 std::string journal_name(const std::string& run) { return run + ".jsonl"; }
 
+std::string signature_digest(const std::string& signature) {
+  return signature.empty() ? std::string() : crypto::sha256_hex(signature);
+}
+
 Result<Run> fold(plan::PlanFile plan, const journal::Contents& journal) {
   Run run;
   run.plan = std::move(plan);
@@ -220,7 +230,18 @@ Result<Run> load_run(const Store& store, const std::string& name) {
   if (!run->plan_sha256.empty() && run->plan_sha256 != plan_sha256)
     return fail(Code::corrupt, "run " + full + ": plan.json is not the plan that the journal names",
                 "take it from a backup");
-  if (contents.records.empty()) TRY(check_never_began(store, *directory, full));
+  if (contents.records.empty()) {
+    TRY(check_never_began(store, *directory, full));
+  } else {
+    if (run->plan_signature_sha256 != signature_digest(signature))
+      return fail(Code::corrupt,
+                  "run " + full + ": plan.json.p7s is not the one that the journal names",
+                  "take it from a backup");
+    if (run->store_sha256 != store.sha256())
+      return fail(Code::corrupt,
+                  "run " + full + ": store.json is not the one that the journal names",
+                  "take it from a backup, or the run from its own store");
+  }
   run->plan_sha256 = plan_sha256;
   run->name = full;
   run->directory = std::move(directory);

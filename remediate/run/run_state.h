@@ -32,13 +32,16 @@ struct Run {
   plan::PlanFile plan;
   std::string plan_signature;
   std::string plan_sha256;
+  std::string plan_signature_sha256;  // empty without a signature file
+  std::string store_sha256;           // of store.json when the run began
   std::vector<std::string> approvers;
   Timestamp started;
-  Timestamp ended;      // of the last record
-  std::string boot;     // when it was applied
-  bool closed = false;  // the last record closes it
-  std::string status;   // of the last closing
-  std::string phase;    // what was closed or is open: apply, rollback, finalize
+  Timestamp ended;              // of the last record
+  std::string boot;             // when it was applied
+  bool closed = false;          // the last record closes it
+  std::string status;           // of the last closing
+  std::string manifest_sha256;  // by the last closing
+  std::string phase;            // what was closed or is open: apply, rollback, finalize
   std::vector<OperationState> operations;
 };
 
@@ -54,6 +57,8 @@ struct Run {
 /// The full name for a unique beginning.
 [[nodiscard]] Result<std::string> find_run(const Store& store, const std::string& name);
 [[nodiscard]] std::string journal_name(const std::string& run);
+/// Of a plan's signature file; empty without one.
+[[nodiscard]] std::string signature_digest(const std::string& signature);
 
 /// done, partial, failed or nothing_to_do: how a phase (apply, rollback, finalize) ended.
 [[nodiscard]] std::string status_of(const Run& run, const std::string& phase);

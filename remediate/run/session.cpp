@@ -176,6 +176,9 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
     const std::string bytes = quarantine::write_manifest(manifest_of(session));
     TRY(sign_into(*run.directory, "manifest.json", bytes, session.store));
     closing["manifest_sha256"] = crypto::sha256_hex(bytes);
+  } else {
+    TRY_LET(const auto file, run.directory->open_file("manifest.json", host::Access::read));
+    TRY_LET(closing["manifest_sha256"], file_sha256(*file));
   }
   if (!interrupted && !unchanged) {
     session.journal.append(journal::type::closed, "", std::move(closing));

@@ -38,6 +38,19 @@ Result<void> check_private(const host::Directory& directory, std::string_view wh
   return {};
 }
 
+/// One of the store's own certificates, byte for byte as it was written when the store was made.
+Result<crypto::Certificate> read_certificate(const host::Directory& keys, const std::string& name,
+                                             const std::string& where,
+                                             const std::string& fingerprint) {
+  TRY_LET(const std::string pem, host::read_whole(keys, name, max_key_bytes));
+  TRY_LET(crypto::Certificate certificate, crypto::Certificate::from_pem(pem, where + name));
+  if (certificate.pem() != pem || certificate.fingerprint() != fingerprint)
+    return fail(Code::corrupt,
+                where + name + " is not the certificate that the store was made with",
+                "it was damaged or replaced: take it from a backup, or use another store");
+  return certificate;
+}
+
 }  // namespace
 
 Result<void> Store::load() {
@@ -50,15 +63,17 @@ Result<void> Store::load() {
                 "use the version of the tool that made it");
   TRY_LET(id_, reader.string("store_id"));
   TRY(reader.string("created"));
+  TRY_LET(const std::string signer, reader.string("signer"));
+  TRY_LET(const std::string recovery, reader.string("recovery"));
   TRY(reader.done());
+  sha256_ = crypto::sha256_hex(bytes);
   TRY_LET(keys_, host::ensure_directory(*root_, "keys", 0700));
   TRY_LET(runs_, host::ensure_directory(*root_, "runs", 0700));
   TRY_LET(journals_, host::ensure_directory(*root_, "journal", 0700));
   TRY_LET(vault_, quarantine::Vault::open(*root_, id_));
-  TRY_LET(const std::string signer, host::read_whole(*keys_, "signer.crt", max_key_bytes));
-  TRY_LET(signer_, crypto::Certificate::from_pem(signer, path_ + "/keys/signer.crt"));
-  TRY_LET(const std::string recovery, host::read_whole(*keys_, "recovery.crt", max_key_bytes));
-  TRY_LET(recovery_, crypto::Certificate::from_pem(recovery, path_ + "/keys/recovery.crt"));
+  const std::string where = path_ + "/keys/";
+  TRY_LET(signer_, read_certificate(*keys_, "signer.crt", where, signer));
+  TRY_LET(recovery_, read_certificate(*keys_, "recovery.crt", where, recovery));
   return {};
 }
 
@@ -125,12 +140,16 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
           crypto::Certificate::from_pem(keys.recovery_certificate, "the recovery certificate"));
 
   TRY_LET(const auto folder, host::ensure_directory(*root, "keys", 0700));
-  TRY(host::write_durable(*folder, "signer.crt", keys.signer_certificate, 0644));
+  TRY(host::write_durable(*folder, "signer.crt", signer.pem(), 0644));
   TRY(host::write_durable(*folder, "signer.key", keys.signer_key));
-  TRY(host::write_durable(*folder, "recovery.crt", keys.recovery_certificate, 0644));
+  TRY(host::write_durable(*folder, "recovery.crt", recovery.pem(), 0644));
   if (!recovery_key.empty()) TRY(host::write_durable(*folder, "recovery.key", recovery_key));
   TRY_LET(const std::string id, crypto::random_hex(8));
-  const Json json{{"format_version", 1}, {"store_id", id}, {"created", format_utc(host.now())}};
+  const Json json{{"format_version", 1},
+                  {"store_id", id},
+                  {"created", format_utc(host.now())},
+                  {"signer", signer.fingerprint()},
+                  {"recovery", recovery.fingerprint()}};
   TRY(host::write_durable(*root, marker, write_json(json)));  // last: a store is whole or is none
   TRY_LET(auto store, open(host, path));
   store->created_ = true;

@@ -37,7 +37,10 @@ class Store {
   [[nodiscard]] bool created() const { return created_; }
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Of store.json, which names the certificates: every run records it.
+  [[nodiscard]] const std::string& sha256() const { return sha256_; }
   [[nodiscard]] const host::Directory& root() const { return *root_; }
+  [[nodiscard]] const host::Directory& keys() const { return *keys_; }
   [[nodiscard]] const host::Directory& runs() const { return *runs_; }
   [[nodiscard]] const host::Directory& journals() const { return *journals_; }
   [[nodiscard]] const quarantine::Vault& vault() const { return *vault_; }
@@ -55,7 +58,7 @@ class Store {
   std::unique_ptr<host::Directory> root_, keys_, runs_, journals_;
   std::optional<quarantine::Vault> vault_;
   std::optional<crypto::Certificate> signer_, recovery_;
-  std::string id_, path_;
+  std::string id_, path_, sha256_;
   bool created_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "remediate/crypto/digest.h"
 #include "remediate/crypto/signature.h"
 #include "remediate/host/durable.h"
+#include "remediate/run/store_check.h"
 
 namespace remediate::run {
 namespace {
@@ -31,7 +32,16 @@ Result<std::string> read_signed(const Store& store, const host::Directory& direc
   if (verified->signers.empty())
     return fail(Code::signature, name + " is not signed by this store's signer",
                 "it was replaced or signed by somebody else: take both from a backup");
+  if (verified->signatures != 1 || verified->certificates != 1)
+    return fail(Code::signature, "the signature of " + name + " is not one that this tool makes",
+                "it was changed: take both from a backup");
   return bytes;
+}
+
+/// The head that the journal had with `length` records; empty when it has fewer.
+std::string head_at(const journal::Contents& journal, std::uint64_t length) {
+  if (length > journal.records.size()) return {};
+  return length == journal.records.size() ? journal.head : journal.records[length].prev;
 }
 
 bool was_captured(const OperationState& operation) {
@@ -48,21 +58,27 @@ bool object_expected(const OperationState& operation) {
 
 /// The manifest was signed when apply ended; the journal tells more since. What the manifest says
 /// of an entry must be what the journal says.
-Result<void> check_manifest(const Store& store, const Run& run) {
+Result<void> check_manifest(const Store& store, const Run& run, const journal::Contents& journal) {
   auto bytes = read_signed(store, *run.directory, "manifest.json");
   if (!bytes) {
     if (bytes.error().code == Code::not_found && !run.closed) return {};  // apply never ended
     return std::unexpected(std::move(bytes).error());
   }
+  if (run.closed && run.manifest_sha256 != crypto::sha256_hex(*bytes))
+    return fail(Code::corrupt, "manifest.json is not the one that the journal names",
+                "it is of another time or run: take it from a backup");
   TRY_LET(const quarantine::Manifest manifest, quarantine::read_manifest(*bytes));
   if (manifest.run != run.name || manifest.plan_id != run.plan.plan.plan_id ||
       manifest.plan_sha256 != run.plan_sha256)
     return fail(Code::corrupt, "manifest.json is of another run or plan", "take it from a backup");
-  const std::string signature =
-      run.plan_signature.empty() ? "" : crypto::sha256_hex(run.plan_signature);
-  if (manifest.plan_signature_sha256 != signature)
+  if (manifest.plan_signature_sha256 != signature_digest(run.plan_signature))
     return fail(Code::corrupt, "plan.json.p7s is not the one that the manifest binds",
                 "take it from a backup");
+  if (head_at(journal, manifest.journal_length) != manifest.journal_head)
+    return fail(Code::corrupt,
+                "the journal's first " + std::to_string(manifest.journal_length) +
+                    " records are not those that the manifest binds",
+                "the journal was cut or changed: take it from a backup");
   for (const quarantine::Entry& entry : manifest.entries) {
     const auto operation = std::ranges::find_if(
         run.operations, [&](const OperationState& one) { return one.operation->id == entry.id; });
@@ -78,49 +94,66 @@ Result<void> check_manifest(const Store& store, const Run& run) {
   return {};
 }
 
+struct SignedHead {
+  std::uint64_t length = 0;  // by its name
+  std::string bytes;
+};
+
 /// What a head with a good signature says of the journal; true when it is of its very end.
-Result<bool> compare_head(const std::string& bytes, const Run& run,
+Result<bool> compare_head(const SignedHead& signed_head, const Run& run,
                           const journal::Contents& journal) {
   const std::string name = "the signed head of " + run.name;
-  TRY_LET(const Json json, parse_json(bytes, name));
+  TRY_LET(const Json json, parse_json(signed_head.bytes, name));
   JsonReader reader(json, "");
   TRY(reader.integer("format_version"));
   TRY_LET(const std::string of, reader.string("run"));
   TRY_LET(const std::uint64_t length, reader.unsigned_integer("length"));
   TRY_LET(const std::string head, reader.string("head"));
   TRY(reader.done());
-  if (of != run.name)
-    return fail(Code::corrupt, name + " is of another run", "take it from a backup");
+  if (of != run.name || length != signed_head.length)
+    return fail(Code::corrupt, name + " is of another run or length than its name says",
+                "take it from a backup");
   if (length > journal.records.size())
     return fail(Code::corrupt,
                 "the journal has " + std::to_string(journal.records.size()) +
                     " records, its signed head is of " + std::to_string(length),
                 "the journal was cut: take it from a backup");
-  const bool last = length == journal.records.size();
-  const std::string& found = last ? journal.head : journal.records[length].prev;
-  if (found != head)
+  if (head_at(journal, length) != head)
     return fail(
         Code::corrupt,
         "the journal's record " + std::to_string(length) + " is not the one that was signed",
         "the journal was changed: take it from a backup");
-  return last;
+  return length == journal.records.size();
 }
 
-/// The newest signed head; not_found when there is none.
-Result<std::string> read_head(const Store& store, const Run& run) {
+/// The lengths that heads of the run are of, rising.
+Result<std::vector<std::uint64_t>> head_lengths(const Store& store, const Run& run) {
   const std::string prefix = head_prefix(run.name);
-  std::uint64_t newest = 0;
+  std::vector<std::uint64_t> lengths;
   TRY(store.journals().each_entry([&](std::string_view name, FileKind) {
     if (!name.starts_with(prefix) || !name.ends_with(".json")) return true;
     name.remove_prefix(prefix.size());
     name.remove_suffix(std::string_view(".json").size());
     std::uint64_t length = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), length);
-    if (parsed.ptr == name.data() + name.size()) newest = std::max(newest, length);
+    if (parsed.ptr == name.data() + name.size()) lengths.push_back(length);
     return true;
   }));
-  if (newest == 0) return fail(Code::not_found, "run " + run.name + " has no signed head");
-  return read_signed(store, store.journals(), prefix + std::to_string(newest) + ".json");
+  std::ranges::sort(lengths);
+  return lengths;
+}
+
+Result<SignedHead> read_head(const Store& store, const Run& run, std::uint64_t length) {
+  TRY_LET(std::string bytes, read_signed(store, store.journals(),
+                                         head_prefix(run.name) + std::to_string(length) + ".json"));
+  return SignedHead{length, std::move(bytes)};
+}
+
+/// The newest signed head; not_found when there is none.
+Result<SignedHead> read_head(const Store& store, const Run& run) {
+  TRY_LET(const std::vector<std::uint64_t> lengths, head_lengths(store, run));
+  if (lengths.empty()) return fail(Code::not_found, "run " + run.name + " has no signed head");
+  return read_head(store, run, lengths.back());
 }
 
 Result<void> check_head(const Store& store, const Run& run, const journal::Contents& journal) {
@@ -157,6 +190,9 @@ class Verifier {
       names.push_back(std::move(name));
     }
     for (const std::string& name : names) check_run(name);
+    TRY_LET(const std::vector<std::string> all, store_.run_names());
+    check_store(store_, host_.user(), all, wanted.empty() ? wanted : names.front(),
+                report_.findings);
     if (wanted.empty()) TRY(check_unreferenced());
     check_witness();
     return std::move(report_);
@@ -191,16 +227,29 @@ class Verifier {
       for (const journal::Record& record : contents->records)
         chain_.emplace(std::to_string(record.sequence - 1) + ":" + record.prev);
       chain_.emplace(std::to_string(contents->records.size()) + ":" + contents->head);
+      if (auto manifest = check_manifest(store_, *run, *contents); !manifest)
+        error(name + " manifest", reason_of(manifest.error()));
+      check_older_heads(*run, *contents);
     } else {
       error(name + " journal", reason_of(contents.error()));
     }
-    if (auto manifest = check_manifest(store_, *run); !manifest)
-      error(name + " manifest", reason_of(manifest.error()));
     if (!run->closed)
       notice(name, "it was interrupted: `remediate resume " + name + "` or `remediate rollback " +
                        name + "`");
     check_approval(*run);
     check_entries(*run);
+  }
+
+  /// A crash can leave the head of an earlier moment beside the newest.
+  void check_older_heads(const Run& run, const journal::Contents& journal) {
+    auto lengths = head_lengths(store_, run);
+    if (!lengths) return error(run.name + " journal", reason_of(lengths.error()));
+    for (const std::uint64_t length : *lengths) {
+      if (length == lengths->back()) break;  // the newest was checked
+      auto head = read_head(store_, run, length);
+      auto compared = head ? compare_head(*head, run, journal) : std::unexpected(head.error());
+      if (!compared) error(run.name + " journal", reason_of(compared.error()));
+    }
   }
 
   void check_approval(const Run& run) {
@@ -337,7 +386,7 @@ Result<void> require_evidence(const Store& store, const Run& run) {
   auto contents = read_contents(store, run);
   if (!contents) return refused(std::move(contents).error());
   if (auto head = check_head(store, run, *contents); !head) return refused(std::move(head).error());
-  if (auto manifest = check_manifest(store, run); !manifest)
+  if (auto manifest = check_manifest(store, run, *contents); !manifest)
     return refused(std::move(manifest).error());
   return {};
 }
@@ -358,7 +407,7 @@ Result<void> require_resumable(const Store& store, const Run& run) {
     if (auto compared = compare_head(*head, run, *contents); !compared)
       return refused(std::move(compared).error());
   if (!run.closed) return {};
-  if (auto manifest = check_manifest(store, run); !manifest)
+  if (auto manifest = check_manifest(store, run, *contents); !manifest)
     return refused(std::move(manifest).error());
   return {};
 }

@@ -148,6 +148,17 @@ TEST_CASE("reserved space that was never written is a torn end", "[journal]") {
   CHECK_FALSE(must(read_journal("")).torn);
 }
 
+TEST_CASE("a NUL byte that no power cut leaves is damage, not a torn end", "[journal]") {
+  Folder folder;
+  const std::string bytes = filled(folder);
+  for (std::size_t at = 0; at + 1 < bytes.size(); ++at) {
+    std::string changed = bytes;
+    changed[at] = '\0';
+    CHECK(refused(changed) == Code::corrupt);
+  }
+  CHECK(refused(bytes + bytes.substr(0, 20) + std::string(7, '\0') + "x\n") == Code::corrupt);
+}
+
 TEST_CASE("a record that was changed, moved, doubled or taken out is found", "[journal]") {
   Folder folder;
   const std::string bytes = filled(folder);

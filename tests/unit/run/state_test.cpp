@@ -57,6 +57,7 @@ TEST_CASE("a journal folds to where the run stands", "[state]") {
 
 TEST_CASE("a record that is no step of a run is refused", "[state]") {
   Applied applied;
+  SECTION("an end of no phase") { applied.journal.records.back().data["phase"] = ""; }
   SECTION("another plan") { applied.journal.records.front().data["plan_id"] = "other"; }
   SECTION("no start") {
     applied.journal.records.erase(applied.journal.records.begin());
