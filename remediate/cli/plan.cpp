@@ -37,6 +37,11 @@ Result<int> plan(Global& global, const Options& options) {
                       ".p7s and is not overwritten",
                   "write the new plan under another name");
   }
+  for (const std::string& playbook : options.playbooks)
+    if (playbook != "-") survey.own.push_back({playbook, "a playbook"});
+  for (const std::string& written : {options.output, options.html})
+    if (!written.empty() && written != "-")
+      survey.own.push_back({written, "the file that the plan is written to"});
   TRY_LET(const plan::PlanFile file, run::make_plan(global.host, playbooks, policy, survey));
   if (!options.output.empty()) TRY(write_file(global, options.output, file.bytes));
   if (!options.html.empty()) TRY(write_file(global, options.html, report::plan_html(file.plan)));
