@@ -93,12 +93,12 @@ class Finder {
         claim(claims_.processes, key_of(file.id),
               "process " + std::to_string(file.process) + " (" + display(file.name) + ")");
     }
+    // No number: it would differ from plan to plan.
     if (use->unread != 0)
-      not_looked_up("processes", std::to_string(use->unread) + " of " +
-                                     std::to_string(use->processes) +
-                                     " running processes could not be looked into: what they run "
-                                     "is not recognised" +
-                                     (host_.superuser() ? "" : " (run as root)"));
+      not_looked_up("processes",
+                    std::string("not every running process could be looked into: what the others "
+                                "run is not recognised") +
+                        (host_.superuser() ? "" : " (run as root)"));
     if (use->cut_off)
       not_looked_up("processes",
                     "more files are in use than are looked at: the rest is not "

@@ -123,7 +123,7 @@ const std::vector<std::string>& built_in_protected() {
   static const std::vector<std::string> globs = {
       // Exchange: databases, their logs and checkpoints, queues, and the logs that tell of a
       // break-in.
-      "**/*.{edb,stm,jrs}", "**/E[0-9][0-9].{log,chk}", "**/E[0-9][0-9]tmp.log",
+      "**/*.edb", "**/*.stm", "**/*.jrs", "**/E[0-9][0-9].{log,chk}", "**/E[0-9][0-9]tmp.log",
       "**/E[0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].log",
       "**/E[0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].log",
       "**/Mailbox/**/*.{log,chk}", "**/TransportRoles/**/*.{que,log,chk}",
@@ -134,7 +134,7 @@ const std::vector<std::string>& built_in_protected() {
       "Windows/{WinSxS,Boot,NTDS,SYSVOL,servicing}/**", "System Volume Information/**", "EFI/**",
       "{bootmgr,pagefile.sys,hiberfil.sys,swapfile.sys}",
       // Linux.
-      "{boot,dev,proc,sys,etc}/**", "{bin,sbin,lib,lib32,lib64,libx32,libo32}/**",
+      "{boot,dev,proc,sys}/**", "etc/**", "{bin,sbin,lib,lib32,lib64,libx32,libo32}/**",
       "usr/{bin,sbin,lib32,lib64,libx32,libo32,libexec}/**",
       "usr/lib/{systemd,modules,firmware,sysimage,x86_64-linux-gnu,aarch64-linux-gnu}/**",
       "var/lib/{dpkg,rpm}/**"};

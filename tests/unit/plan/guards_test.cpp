@@ -16,7 +16,8 @@ namespace {
 
 Planned two_files() {
   Planned planned;
-  planned.survey.matches = {match("www/control.php", "a", 21), match("www/target.php", "a", 22)};
+  planned.survey.matches = {test::match("www/control.php", "a", 21),
+                            test::match("www/target.php", "a", 22)};
   return planned;
 }
 
@@ -256,7 +257,7 @@ TEST_CASE("each built-in pattern protects, in any case, and no more", "[guards]"
   }
   // Every pattern is needed for at least one of the files, so none is spelled in vain.
   for (const std::string& pattern : built_in_protected()) {
-    const auto glob = match::Glob::parse(pattern, true);
+    const auto glob = remediate::match::Glob::parse(pattern, true);
     REQUIRE(glob);
     CAPTURE(pattern);
     CHECK(std::ranges::any_of(kept, [&](const std::string& file) { return glob->matches(file); }));
@@ -271,10 +272,10 @@ TEST_CASE("a file with other names needs them all, or the policy's allowance", "
         CAPTURE(links, planned_names, allowed);
         Planned planned;
         planned.policy.allow_hard_links = allowed;
-        planned.survey.matches = {match("www/control.php", "a", 21)};
+        planned.survey.matches = {test::match("www/control.php", "a", 21)};
         for (std::size_t name = 0; name < planned_names; ++name)
           planned.survey.matches.push_back(
-              match("www/n" + std::to_string(name) + ".php", "a", 30, links));
+              test::match("www/n" + std::to_string(name) + ".php", "a", 30, links));
         const Plan plan = planned.plan();
         const bool due = allowed || planned_names == links;
         CHECK(exclusion_of(plan, "www/n0.php").empty() == due);
@@ -286,8 +287,8 @@ TEST_CASE("a file with other names needs them all, or the policy's allowance", "
 
 TEST_CASE("a linked name that a package owns keeps the other names too", "[guards]") {
   Planned planned;
-  planned.survey.matches = {match("usr/share/app/x.php", "a", 30, 2),
-                            match("www/x.php", "a", 30, 2)};
+  planned.survey.matches = {test::match("usr/share/app/x.php", "a", 30, 2),
+                            test::match("www/x.php", "a", 30, 2)};
   REQUIRE(planned.plan().operations.size() == 4);
   planned.survey.claims.packages[path("usr/share/app/x.php")] = {"dpkg", "app", Content::unknown};
   const Plan plan = planned.plan();
