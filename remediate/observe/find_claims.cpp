@@ -81,7 +81,8 @@ class Finder {
   }
 
   void find_processes() {
-    const auto use = host_.files_in_use();
+    const Result<host::FilesInUse> use =
+        question_.in_use != nullptr ? *question_.in_use : host_.files_in_use();
     if (!use) {
       not_looked_up("processes", "running executables: " + use.error().text());
       return;

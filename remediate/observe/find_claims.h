@@ -19,6 +19,8 @@ struct ClaimQuestion {
   std::span<const RawPath> files;  // below the root
   std::span<const OwnFile> own;    // those that are not there are passed over
   std::string store;               // the store's folder, which need not be there
+  /// Files in use as seen before, by who may not look into processes any more; null: look now.
+  const Result<host::FilesInUse>* in_use = nullptr;
 };
 
 /// Files are told by identity: another name of the same file, a store seen through another mount,

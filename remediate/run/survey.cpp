@@ -217,7 +217,8 @@ class Surveyor {
         targets.insert(match.path);
     for (const plan::SettingObservation& setting : survey_.settings) targets.insert(setting.path);
     const std::vector<RawPath> files(targets.begin(), targets.end());
-    survey_.claims = observe::find_claims(host_, {root_, files, options_.own, options_.store});
+    survey_.claims =
+        observe::find_claims(host_, {root_, files, options_.own, options_.store, options_.in_use});
   }
 
   host::Host& host_;

@@ -20,6 +20,8 @@ struct SurveyOptions {
   /// Of all configuration files that a plan looks at; what comes on top is an issue.
   std::uint64_t max_settings_bytes = 256u << 20;
   std::vector<observe::OwnFile> own;  // what else is the tool's: playbooks, the plan to be written
+  /// As ClaimQuestion::in_use.
+  const Result<host::FilesInUse>* in_use = nullptr;
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause.
