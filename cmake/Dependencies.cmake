@@ -26,6 +26,7 @@ endfunction()
 
 remediate_import(seccomp_archive seccomp)
 remediate_import(z_archive z)
+remediate_import(sqlite3_archive sqlite3 Threads::Threads m ${CMAKE_DL_LIBS})
 remediate_import(re2_archive re2 Threads::Threads)
 remediate_import(pugixml_archive pugixml)
 remediate_import(minizip_archive minizip z_archive)

@@ -41,6 +41,12 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
   TRY_LET(const FileStat stat, root->stat());
   const bool by_signature = policy.policy.threshold > 0;
   const std::string confirmed = by_signature ? confirm : confirmation(global, confirm, file.plan);
+  std::vector<observe::OwnFile> own = run::own_files(policy);
+  for (const char* end : {"", ".p7s"})
+    own.push_back({path + end, "the plan file or its approvals"});
+  observe::Claims claims = run::claims_of_targets(global.host, *root, file.plan, global.store, own);
+  for (const observe::Issue& notice : claims.notices)
+    message(global, notice.where + ": " + notice.reason);
   plan::ApprovalRequest request{std::move(file),
                                 std::move(signature),
                                 policy.policy,
@@ -49,7 +55,8 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
                                 run::host_facts(global.host, root->location(), stat),
                                 run::store_below(root->location(), global.store),
                                 confirmed,
-                                global.host.now()};
+                                global.host.now(),
+                                std::move(claims)};
   TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
   if (!confirm.empty() && confirm != approved.plan().plan_id)
     return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",

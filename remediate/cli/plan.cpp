@@ -19,6 +19,7 @@ struct Options {
   std::string html;
   unsigned threads = 2;
   bool detailed = false;
+  std::optional<Result<host::FilesInUse>> in_use{};
 };
 
 Result<int> plan(Global& global, const Options& options) {
@@ -29,6 +30,7 @@ Result<int> plan(Global& global, const Options& options) {
   survey.store = global.store;
   survey.tool = tool_name();
   survey.threads = options.threads;
+  if (options.in_use) survey.in_use = &*options.in_use;
   if (!options.output.empty() && options.output != "-") {
     auto signed_before = read_file(global, options.output + ".p7s", max_signature_bytes);
     if (signed_before || signed_before.error().code != Code::not_found)
@@ -37,6 +39,11 @@ Result<int> plan(Global& global, const Options& options) {
                       ".p7s and is not overwritten",
                   "write the new plan under another name");
   }
+  for (const std::string& playbook : options.playbooks)
+    if (playbook != "-") survey.own.push_back({playbook, "a playbook"});
+  for (const std::string& written : {options.output, options.html})
+    if (!written.empty() && written != "-")
+      survey.own.push_back({written, "the file that the plan is written to"});
   TRY_LET(const plan::PlanFile file, run::make_plan(global.host, playbooks, policy, survey));
   if (!options.output.empty()) TRY(write_file(global, options.output, file.bytes));
   if (!options.html.empty()) TRY(write_file(global, options.html, report::plan_html(file.plan)));
@@ -69,6 +76,7 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
   command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
   command->callback([&, options] {
     global.confined = {options->output, options->html};
+    options->in_use = global.host.files_in_use();  // a confined process cannot see others
     chosen = [&global, options] { return plan(global, *options); };
   });
 }

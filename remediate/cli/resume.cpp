@@ -4,6 +4,7 @@
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
 #include "remediate/crypto/signature.h"
+#include "remediate/run/survey.h"
 #include "remediate/run/verify.h"
 
 namespace remediate::cli {
@@ -61,9 +62,17 @@ Result<int> resume(Global& global, std::string name) {
   TRY(check_still_approved(policy, run));
   TRY_LET(const auto root, open_run_root(global, run));
   const auto progress = make_progress(global);
-  TRY_LET(const run::RunReport report,
-          run::resume(global.host, *locked.store, *root, run.name,
-                      apply_options(policy, *locked.store), {*progress, global.stop}));
+  run::ApplyOptions options = apply_options(policy, *locked.store);
+  if (run.phase == "apply") {
+    observe::Claims claims = run::claims_of_targets(global.host, *root, run.plan.plan, global.store,
+                                                    run::own_files(policy));
+    for (const observe::Issue& notice : claims.notices)
+      message(global, notice.where + ": " + notice.reason);
+    options.refused = run::refused_targets(
+        policy, run.plan.plan, run::store_below(root->location(), global.store), std::move(claims));
+  }
+  TRY_LET(const run::RunReport report, run::resume(global.host, *locked.store, *root, run.name,
+                                                   options, {*progress, global.stop}));
   return print_report(global, report, report.phase == "rollback" ? 6 : partial);
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "remediate/host/directory.h"
 
@@ -12,6 +13,21 @@ struct Identity {
   std::string machine_id;  // /etc/machine-id, MachineGuid; the host name where there is none
   std::string host_name;
   std::string boot_id;  // changes with every boot
+};
+
+/// A file that a process runs, or has loaded as code.
+struct FileInUse {
+  FileId id;  // device and inode only
+  std::uint64_t process = 0;
+  std::string name;  // of the process, raw bytes
+};
+/// The files in use at one moment. Not complete when processes could not be looked into.
+struct FilesInUse {
+  std::vector<FileInUse> files;   // each file once, this process's first
+  std::uint64_t own_process = 0;  // this one
+  std::uint64_t processes = 0;    // seen
+  std::uint64_t unread = 0;       // of these: could not be looked into
+  bool cut_off = false;           // more files than are looked at
 };
 
 /// The operating system. One implementation a platform; tests inject their own.
@@ -27,6 +43,10 @@ class Host {
   /// May chown, set any attribute and read everything.
   [[nodiscard]] virtual bool superuser() const = 0;
   [[nodiscard]] virtual std::uint32_t user() const = 0;
+  /// Executables and code libraries of all processes of the running system, by identity and not by
+  /// name: a disk of another machine has none. A script is in use by nobody, its interpreter is.
+  /// Bounded. On Windows: the Restart Manager (RmGetList) and each process's image and modules.
+  [[nodiscard]] virtual Result<FilesInUse> files_in_use() const = 0;
 };
 
 /// The platform's implementation. Its lifetime is the caller's.

@@ -18,6 +18,8 @@ std::string_view issue_name(Issue::Kind kind) {
       return "path_not_found";
     case Issue::Kind::ambiguous_name:
       return "ambiguous_name";
+    case Issue::Kind::not_looked_up:
+      return "not_looked_up";
   }
   return "unknown";
 }

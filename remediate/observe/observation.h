@@ -45,7 +45,8 @@ struct Issue {
     changed_while_read,
     not_evaluated,
     path_not_found,
-    ambiguous_name
+    ambiguous_name,
+    not_looked_up
   };
   Kind kind;
   std::string where;  // display form

@@ -58,6 +58,7 @@ struct ApprovalCheck {
   void check_guards() {
     Survey known;
     known.store = request.store;
+    known.claims = request.claims;
     const Guards guards(request.policy, known);
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> names;
     for (const Operation& operation : request.file.plan.operations)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "remediate/crypto/signature.h"
+#include "remediate/observe/claims.h"
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/policy.h"
 
@@ -40,6 +41,7 @@ struct ApprovalRequest {
   std::optional<RawPath> store;                // where the store lies when it is below the root
   std::string confirmed_id;                    // what the operator retyped
   Timestamp now;
+  observe::Claims claims{};  // of the plan's targets, now
 };
 
 /// Every reason against is named, not only the first: other host, other root, expired, made under

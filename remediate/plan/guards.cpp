@@ -15,16 +15,29 @@ Guards::Guards(const Policy& policy, const Survey& survey) : policy_(policy), su
   };
   for (const std::string& pattern : built_in_protected()) add(pattern, false);
   for (const std::string& pattern : policy.protected_globs) add(pattern, true);
+  for (const std::string& pattern : policy.allow_package_files) {
+    if (auto glob = match::Glob::parse(pattern, false))
+      allowed_package_files_.push_back(std::move(*glob));
+    else
+      bad_globs_.push_back(pattern);
+  }
 }
 
 std::optional<std::string> Guards::against_place(const RawPath& path,
                                                  const std::string& filesystem) const {
   if (!bad_globs_.empty())
-    return "the policy's protected pattern " + display(bad_globs_.front()) +
+    return "the policy's pattern " + display(bad_globs_.front()) +
            " cannot be read, so nothing may be changed";
+  const observe::Claims& claims = survey_.claims;
+  if (const auto own = claims.tool.find(path); own != claims.tool.end())
+    return own->second + ": never touched";
   if (survey_.store && path.within(*survey_.store)) return "it belongs to the tool's own store";
   for (const std::string_view component : path.components())
     if (component.starts_with(".remediate-hold-")) return "it lies in a hold of this tool";
+  if (const auto process = claims.processes.find(path); process != claims.processes.end())
+    return process->second +
+           " runs it or has loaded it: stop that process first (find out who started it), then "
+           "plan again";
   if (!filesystem_supported(filesystem, policy_))
     return "file system " + filesystem +
            ": a removal that can be undone is not proven there (the policy can allow it)";
@@ -39,7 +52,37 @@ std::optional<std::string> Guards::against_removal(const RawPath& path,
       return "protected path (" + display(entry.pattern) + "): never removed";
   if (facts.metadata.stat.kind != FileKind::regular)
     return "it is a " + std::string(kind_name(facts.metadata.stat.kind)) + ", not a regular file";
-  return std::nullopt;
+  return against_package(path);
+}
+
+std::optional<std::string> Guards::against_package(const RawPath& path) const {
+  const observe::Claims& claims = survey_.claims;
+  const auto allowed = [&] {
+    return std::ranges::any_of(allowed_package_files_,
+                               [&](const match::Glob& glob) { return glob.matches(path.bytes()); });
+  };
+  const auto owned = claims.packages.find(path);
+  if (owned == claims.packages.end() && claims.packages_unread.empty()) return std::nullopt;
+  if (allowed()) return std::nullopt;
+  if (owned == claims.packages.end())
+    return "whether it belongs to a package cannot be told (" + claims.packages_unread +
+           "): repair the database, or let the policy's allow_package_files name the file";
+  const std::string whose = "it belongs to package " + display(owned->second.package) + " (" +
+                            owned->second.manager + ")";
+  if (owned->second.content == observe::PackageFile::Content::different)
+    return whose +
+           " and its content is not what the package delivered: reinstall the package, "
+           "which replaces the file and keeps the server working";
+  if (owned->second.content == observe::PackageFile::Content::as_delivered)
+    return whose + " and is what the package delivered: look at the indicator, it may be too broad";
+  return whose + ": never removed; reinstall the package if its content is not right";
+}
+
+std::string Guards::package_allowance(const RawPath& path) const {
+  const auto owned = survey_.claims.packages.find(path);
+  if (owned == survey_.claims.packages.end()) return {};
+  return "the file belongs to package " + display(owned->second.package) + " (" +
+         owned->second.manager + "); the policy's allow_package_files lets it be removed";
 }
 
 std::optional<std::string> Guards::against_edit(const RawPath& path,

@@ -19,12 +19,15 @@ class Guards {
                                                            const observe::TargetFacts& facts) const;
   [[nodiscard]] std::optional<std::string> against_edit(const RawPath& path,
                                                         const Precondition& precondition) const;
+  /// Why a package's file may be removed although it is one; empty for files of no package.
+  [[nodiscard]] std::string package_allowance(const RawPath& path) const;
   /// What a rollback of a removal could not bring back on this file system and as this user.
   [[nodiscard]] std::vector<std::string> not_restorable(const observe::TargetFacts& facts) const;
 
  private:
   [[nodiscard]] std::optional<std::string> against_place(const RawPath& path,
                                                          const std::string& filesystem) const;
+  [[nodiscard]] std::optional<std::string> against_package(const RawPath& path) const;
 
   struct Protected {
     std::string pattern;
@@ -34,6 +37,7 @@ class Guards {
   const Policy& policy_;
   const Survey& survey_;
   std::vector<Protected> protected_;
+  std::vector<match::Glob> allowed_package_files_;
   std::vector<std::string> bad_globs_;
 };
 

@@ -76,6 +76,9 @@ class Planner {
     plan_.host = survey_.host;
     plan_.scopes = survey_.scopes;
     plan_.issues = survey_.issues;
+    for (const observe::Issue& notice : survey_.claims.notices)
+      plan_.issues.push_back(
+          {std::string(observe::issue_name(notice.kind)), notice.where, notice.reason});
     plan_.files_scanned = survey_.files_scanned;
     for (const playbook::Playbook& playbook : request_.playbooks)
       plan_.playbooks.push_back({playbook.id, playbook.name, playbook.revision, playbook.sha256});
@@ -145,6 +148,8 @@ class Planner {
     operation.indicator = match.indicator;
     operation.step = step.id;
     operation.why = reasons_of(match);
+    if (std::string allowed = guards_.package_allowance(match.path); !allowed.empty())
+      operation.why.push_back({"package", std::move(allowed), 0, ""});
     for (const match::DumpField& field : match.dump)
       operation.details.emplace_back(field.name, field.value);
     operation.precondition = {match.sha256, match.facts.metadata, match.facts.parent.id,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "remediate/match/engine.h"
+#include "remediate/observe/claims.h"
 #include "remediate/plan/plan.h"
 #include "remediate/plan/policy.h"
 #include "remediate/playbook/model.h"
@@ -40,6 +41,7 @@ struct Survey {
   std::vector<IssueReport> issues;
   std::uint64_t files_scanned = 0;
   std::optional<RawPath> store;  // where the store lies when it is below the root
+  observe::Claims claims;        // of what matches and may be removed, and of settings
   bool superuser = true;
   std::uint32_t user = 0;
 };

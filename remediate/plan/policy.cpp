@@ -110,33 +110,33 @@ Result<Policy> parse_policy(std::string_view bytes, std::string_view what) {
   if (reader.has("allow_hard_links")) {
     TRY_LET(policy.allow_hard_links, reader.boolean("allow_hard_links"));
   }
+  TRY_LET(policy.allow_package_files, strings(reader, "allow_package_files"));
+  for (const std::string& pattern : policy.allow_package_files)
+    if (auto glob = match::Glob::parse(pattern, false); !glob)
+      return fail(Code::bad_input, "policy: /allow_package_files: " + glob.error().message,
+                  "correct the pattern; docs/policy-reference.md tells the syntax");
   TRY(reader.done());
   return policy;
 }
 
 const std::vector<std::string>& built_in_protected() {
   static const std::vector<std::string> globs = {
-      "**/*.edb",
-      "**/*.stm",
-      "**/*.jrs",
-      "**/Mailbox/**/*.log",
-      "**/TransportRoles/**/*.{que,log}",
-      "Windows/System32/config/**",
-      "Windows/System32/drivers/**",
-      "Windows/WinSxS/**",
-      "Windows/Boot/**",
-      "boot/**",
-      "dev/**",
-      "proc/**",
-      "sys/**",
-      "etc/**",
-      "bin/**",
-      "sbin/**",
-      "lib/**",
-      "lib64/**",
-      "usr/bin/**",
-      "usr/sbin/**",
-      "usr/lib/{systemd,x86_64-linux-gnu,aarch64-linux-gnu}/**",
+      // Exchange: databases, their logs and checkpoints, queues, and the logs that tell of a
+      // break-in.
+      "**/*.edb", "**/*.stm", "**/*.jrs", "**/E[0-9][0-9].{log,chk}", "**/E[0-9][0-9]tmp.log",
+      "**/E[0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].log",
+      "**/E[0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].log",
+      "**/Mailbox/**/*.{log,chk}", "**/TransportRoles/**/*.{que,log,chk}",
+      "**/Microsoft/Exchange Server/*/Logging/**",
+      // Windows.
+      "Windows/System32/{config,drivers,DriverStore,catroot,catroot2}/**",
+      "Windows/System32/inetsrv/config/**", "Windows/SysWOW64/{config,drivers}/**",
+      "Windows/{WinSxS,Boot,NTDS,SYSVOL,servicing}/**", "System Volume Information/**", "EFI/**",
+      "{bootmgr,pagefile.sys,hiberfil.sys,swapfile.sys}",
+      // Linux.
+      "{boot,dev,proc,sys}/**", "etc/**", "{bin,sbin,lib,lib32,lib64,libx32,libo32}/**",
+      "usr/{bin,sbin,lib32,lib64,libx32,libo32,libexec}/**",
+      "usr/lib/{systemd,modules,firmware,sysimage,x86_64-linux-gnu,aarch64-linux-gnu}/**",
       "var/lib/{dpkg,rpm}/**"};
   return globs;
 }

@@ -29,6 +29,7 @@ struct Policy {
   std::vector<std::string> protected_globs;      // below the root, besides the built-in ones
   std::vector<std::string> allowed_filesystems;  // besides the built-in ones
   bool allow_hard_links = false;
+  std::vector<std::string> allow_package_files;  // globs below the root
 
   // Vault.
   std::vector<std::string> recovery_files;      // certificates (PEM); empty: the store's own

@@ -47,6 +47,16 @@ std::vector<OperationState*> batch_from(Run& run, std::size_t& next) {
   return batch;
 }
 
+/// What a guard keeps out and was not begun stays undone.
+Result<void> refuse(Session& session) {
+  for (OperationState& operation : session.run.operations) {
+    if (operation.state != State::planned || !works(operation)) continue;
+    const auto found = session.refused.find(operation.operation->path);
+    if (found != session.refused.end()) TRY(session.not_done(operation, "refused", found->second));
+  }
+  return session.flush();
+}
+
 /// Works through every operation that is not finished; true when it was stopped.
 Result<bool> work(Session& session) {
   std::vector<OperationState>& operations = session.run.operations;
@@ -152,9 +162,11 @@ void take_options(Session& session, const ApplyOptions& options) {
   session.recipients = options.recipients;
   session.max_sealed_bytes = options.max_sealed_bytes;
   session.tool = options.tool;
+  session.refused = options.refused;
 }
 
 Result<RunReport> work_and_close(Session& session) {
+  if (!session.refused.empty()) TRY(refuse(session));
   TRY_LET(const bool stopped, work(session));
   for (OperationState& operation : session.run.operations)
     operation.selected = operation.state == State::restored;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ struct ApplyOptions {
   std::vector<crypto::Certificate> recipients;  // who can open sealed objects; at least one
   std::uint64_t max_sealed_bytes = 256u << 20;
   std::string tool;
+  /// Targets that a guard keeps out now, with the reason: not begun, outcome refused. What was
+  /// begun before is finished.
+  std::map<RawPath, std::string> refused;
 };
 
 /// Does the plan and nothing else, in its order. Before the first effect every target is compared

@@ -48,10 +48,12 @@ Result<std::string> read_trusted(host::Host& host, const std::string& path,
 
 Result<std::vector<crypto::Certificate>> load_certificates(host::Host& host,
                                                            const std::string& folder,
-                                                           const std::vector<std::string>& files) {
+                                                           const std::vector<std::string>& files,
+                                                           std::vector<std::string>& places) {
   std::vector<crypto::Certificate> certificates;
   for (const std::string& file : files) {
     const std::string path = file.starts_with('/') ? file : folder + "/" + file;
+    places.push_back(path);
     auto pem = read_trusted(host, path, max_certificate_bytes);
     if (!pem) {
       Error error = std::move(pem).error().wrapped("the policy names certificate " + display(path) +
@@ -88,9 +90,12 @@ Result<HostPolicy> load_policy(host::Host& host, const std::string& given) {
         std::move(parsed).error().wrapped("the policy " + display(path) + " cannot be used"));
   result.policy = std::move(*parsed);
   result.source = path;
+  result.files.push_back(path);
   result.sha256 = crypto::sha256_hex(*bytes);
-  TRY_LET(result.approvers, load_certificates(host, folder, result.policy.approver_files));
-  TRY_LET(result.recovery, load_certificates(host, folder, result.policy.recovery_files));
+  TRY_LET(result.approvers,
+          load_certificates(host, folder, result.policy.approver_files, result.files));
+  TRY_LET(result.recovery,
+          load_certificates(host, folder, result.policy.recovery_files, result.files));
   return result;
 }
 

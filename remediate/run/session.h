@@ -51,6 +51,7 @@ class Session {
   std::vector<crypto::Certificate> recipients;
   std::uint64_t max_sealed_bytes = 0;
   std::string tool;
+  std::map<RawPath, std::string> refused;  // targets that are not begun, with the reason
   const std::uint64_t loaded_length = journal.length();  // records when the session began
   bool hold_only = false;                                // not enough space to seal
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <iterator>
+#include <set>
 
 #include <boost/filesystem.hpp>
 
@@ -10,6 +12,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/observe/scan.h"
+#include "remediate/plan/guards.h"
 #include "remediate/playbook/parse.h"
 
 namespace remediate::run {
@@ -74,6 +77,7 @@ class Surveyor {
     TRY(scan_files());
     TRY(read_settings());
     for (const observe::Issue& found : located_) issue(found);
+    find_claims();
     return std::move(survey_);
   }
 
@@ -205,6 +209,18 @@ class Surveyor {
     return false;
   }
 
+  /// Asked about nothing but what could become a target.
+  void find_claims() {
+    std::set<RawPath> targets;
+    for (const match::FileMatch& match : survey_.matches)
+      if (match.exclusion.empty() && match.authorises == playbook::Authorises::remove)
+        targets.insert(match.path);
+    for (const plan::SettingObservation& setting : survey_.settings) targets.insert(setting.path);
+    const std::vector<RawPath> files(targets.begin(), targets.end());
+    survey_.claims =
+        observe::find_claims(host_, {root_, files, options_.own, options_.store, options_.in_use});
+  }
+
   host::Host& host_;
   const host::Directory& root_;
   const std::vector<playbook::Playbook>& playbooks_;
@@ -244,6 +260,44 @@ Result<void> check_root_allowed(const HostPolicy& policy, const host::Directory&
               "use a root of its allowed_roots, or have the policy changed");
 }
 
+std::vector<observe::OwnFile> own_files(const HostPolicy& policy) {
+  std::vector<observe::OwnFile> own;
+  for (const std::string& file : policy.files)
+    own.push_back(
+        {file, file == policy.source ? "the policy file" : "a certificate of the policy"});
+  return own;
+}
+
+observe::Claims claims_of_targets(host::Host& host, const host::Directory& root,
+                                  const plan::Plan& plan, const std::string& store,
+                                  std::span<const observe::OwnFile> own) {
+  std::set<RawPath> targets;
+  for (const plan::Operation& operation : plan.operations)
+    if (operation.action != plan::Action::instruct) targets.insert(operation.path);
+  const std::vector<RawPath> files(targets.begin(), targets.end());
+  return observe::find_claims(host, {root, files, own, store});
+}
+
+std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const plan::Plan& plan,
+                                               std::optional<RawPath> store,
+                                               observe::Claims claims) {
+  plan::Survey known;
+  known.store = std::move(store);
+  known.claims = std::move(claims);
+  const plan::Guards guards(policy.policy, known);
+  std::map<RawPath, std::string> refused;
+  for (const plan::Operation& operation : plan.operations) {
+    const plan::Precondition& wanted = operation.precondition;
+    std::optional<std::string> reason;
+    if (operation.action == plan::Action::quarantine)
+      reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
+    else if (operation.action == plan::Action::reset_setting)
+      reason = guards.against_edit(operation.path, wanted);
+    if (reason) refused.emplace(operation.path, std::move(*reason));
+  }
+  return refused;
+}
+
 plan::HostFacts host_facts(host::Host& host, const std::string& root_path, const FileStat& root) {
   const host::Identity identity = host.identity();
   return {crypto::sha256_hex("remediate host " + identity.machine_id), identity.host_name,
@@ -275,6 +329,7 @@ Result<plan::PlanFile> make_plan(host::Host& host, const std::vector<playbook::P
   TRY(check_root_allowed(policy, *root));
   SurveyOptions absolute = options;
   absolute.root = root->location();
+  std::ranges::move(own_files(policy), std::back_inserter(absolute.own));
   TRY_LET(plan::Survey survey, Surveyor(host, *root, playbooks, absolute).run());
   TRY_LET(std::string nonce, crypto::random_hex(16));
   const plan::PlanRequest request{playbooks,    policy.policy,    policy.sha256,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "remediate/host/host.h"
+#include "remediate/observe/find_claims.h"
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/planner.h"
 #include "remediate/run/host_policy.h"
@@ -18,6 +19,9 @@ struct SurveyOptions {
   unsigned threads = 2;
   /// Of all configuration files that a plan looks at; what comes on top is an issue.
   std::uint64_t max_settings_bytes = 256u << 20;
+  std::vector<observe::OwnFile> own;  // what else is the tool's: playbooks, the plan to be written
+  /// As ClaimQuestion::in_use.
+  const Result<host::FilesInUse>* in_use = nullptr;
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause.
@@ -33,6 +37,17 @@ struct SurveyOptions {
 
 /// Where the store lies (or would lie) when that is below the root.
 [[nodiscard]] std::optional<RawPath> store_below(const std::string& root, const std::string& store);
+/// The policy and the certificates that it names, as files of the tool.
+[[nodiscard]] std::vector<observe::OwnFile> own_files(const HostPolicy& policy);
+/// What others have of a plan's targets, now.
+[[nodiscard]] observe::Claims claims_of_targets(host::Host& host, const host::Directory& root,
+                                                const plan::Plan& plan, const std::string& store,
+                                                std::span<const observe::OwnFile> own);
+/// The targets that a guard keeps out by these claims, with the reason.
+[[nodiscard]] std::map<RawPath, std::string> refused_targets(const HostPolicy& policy,
+                                                             const plan::Plan& plan,
+                                                             std::optional<RawPath> store,
+                                                             observe::Claims claims);
 /// refused when the policy names allowed roots and this is none of them.
 [[nodiscard]] Result<void> check_root_allowed(const HostPolicy& policy,
                                               const host::Directory& root);

@@ -36,6 +36,7 @@ SYSTEM = [
     (r"openssl/.*", "crypto"),
     (r"cpprest/.*|pplx/.*", "server"),
     (r"re2/.*", "match setting"),
+    (r"sqlite3\.h", "observe"),
     (r"yara.*|magic\.h", "match"),
     (r"pugixml.*|libxml/.*|ldap\.h|lber\.h", "setting"),
     (r"minizip/.*|zlib\.h", "interchange"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <set>
 
 #include "remediate/base/try.h"
 #include "remediate/host/memory/memory_directory.h"
@@ -15,6 +16,7 @@ using memory::refusal;
 using memory::Tree;
 
 constexpr int max_links = 40;
+constexpr std::uint64_t own_process = 1;
 
 std::deque<std::string> split(std::string_view path) {
   std::deque<std::string> parts;
@@ -124,6 +126,52 @@ Result<void> MemoryHost::plant(const std::string& path, FileKind kind, const std
   node->target = target;
   tree_->enter(folder, name, node);
   return {};
+}
+
+Result<FilesInUse> MemoryHost::files_in_use() const {
+  const std::scoped_lock lock(tree_->mutex);
+  FilesInUse result;
+  result.own_process = own_process;
+  std::set<std::uint64_t> processes{own_process};
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen;
+  for (const bool own : {true, false})
+    for (const FileInUse& file : tree_->in_use) {
+      processes.insert(file.process);
+      if ((file.process == own_process) == own &&
+          seen.insert({file.id.device, file.id.inode}).second)
+        result.files.push_back(file);
+    }
+  result.unread = tree_->hidden_processes;
+  result.processes = processes.size() + result.unread;
+  return result;
+}
+
+Result<void> MemoryHost::run_file(const std::string& path, std::uint64_t process,
+                                  const std::string& name) {
+  const std::size_t cut = path.rfind('/');
+  if (cut == std::string::npos) {
+    return refusal(Code::bad_input, "run", path, "a path in memory starts with '/'");
+  }
+  const std::scoped_lock lock(tree_->mutex);
+  TRY_LET(const NodePointer folder, walk(*tree_, path.substr(0, cut + 1), false));
+  const auto found = folder->entries.find(path.substr(cut + 1));
+  if (found == folder->entries.end() || found->second->stat.kind != FileKind::regular) {
+    return refusal(Code::not_found, "run", path, "there is no such file");
+  }
+  const FileId& id = found->second->stat.id;
+  tree_->in_use.push_back(
+      {.id = {.device = id.device, .inode = id.inode}, .process = process, .name = name});
+  return {};
+}
+
+void MemoryHost::end_process(std::uint64_t process) {
+  const std::scoped_lock lock(tree_->mutex);
+  std::erase_if(tree_->in_use, [&](const FileInUse& file) { return file.process == process; });
+}
+
+void MemoryHost::hide_processes(std::uint64_t count) {
+  const std::scoped_lock lock(tree_->mutex);
+  tree_->hidden_processes = count;
 }
 
 Result<void> MemoryHost::mount(const std::string& path, const std::string& filesystem_type) {

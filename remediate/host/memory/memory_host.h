@@ -35,6 +35,7 @@ class MemoryHost final : public Host {
   [[nodiscard]] Timestamp now() const override;
   [[nodiscard]] bool superuser() const override { return true; }
   [[nodiscard]] std::uint32_t user() const override { return 0; }
+  [[nodiscard]] Result<FilesInUse> files_in_use() const override;
 
   /// The clock stands still at 2026-01-01T00:00:00Z until it is set.
   void set_now(Timestamp time);
@@ -45,6 +46,12 @@ class MemoryHost final : public Host {
   /// symbolic link points to.
   [[nodiscard]] Result<void> plant(const std::string& path, FileKind kind,
                                    const std::string& target = {});
+  /// From now on process `process` runs the file at `path`; number 1 is this process itself.
+  [[nodiscard]] Result<void> run_file(const std::string& path, std::uint64_t process,
+                                      const std::string& name);
+  void end_process(std::uint64_t process);
+  /// So many processes cannot be looked into.
+  void hide_processes(std::uint64_t count);
   /// Makes the empty folder at `path` the top of another mount.
   [[nodiscard]] Result<void> mount(const std::string& path, const std::string& filesystem_type);
   /// Of the mount at `path`: free bytes and whether it is writable.

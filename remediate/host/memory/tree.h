@@ -47,6 +47,8 @@ struct Tree {
   std::uint64_t next_inode = 2;
   std::uint64_t next_mount = 1;
   MemoryHost::FaultHook fault;
+  std::vector<FileInUse> in_use;
+  std::uint64_t hidden_processes = 0;
 
   Tree();
   /// What the fault hook says. Call without the lock.

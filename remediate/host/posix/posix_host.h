@@ -16,6 +16,7 @@ class PosixHost final : public Host {
   [[nodiscard]] Timestamp now() const override;
   [[nodiscard]] bool superuser() const override;
   [[nodiscard]] std::uint32_t user() const override;
+  [[nodiscard]] Result<FilesInUse> files_in_use() const override;
 
  private:
   Resolution resolution_;

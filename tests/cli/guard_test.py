@@ -1,0 +1,336 @@
+"""What is never touched, whatever a playbook says. Every case has a control: the same file without
+whoever claims it is planned and taken."""
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import traceback
+
+import scene
+from scene import Case, end_process, main, mount, private_mounts, shell_text, unmount, wait_for
+
+
+def md5(data):
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+class Dpkg:
+    """A small database of packages below a root."""
+
+    def __init__(self, root):
+        self.folder = pathlib.Path(root) / "var/lib/dpkg"
+        (self.folder / "info").mkdir(parents=True, exist_ok=True)
+        self.status = ""
+        self.write()
+
+    def write(self):
+        (self.folder / "status").write_text(self.status)
+
+    def package(self, name, files):
+        """`files`: path (absolute) -> the bytes that the package delivers."""
+        (self.folder / "info" / f"{name}.list").write_text(
+            "/.\n" + "".join(f"{path}\n" for path in files))
+        (self.folder / "info" / f"{name}.md5sums").write_text(
+            "".join(f"{md5(data)}  {path[1:]}\n" for path, data in files.items()))
+        self.status += f"Package: {name}\nStatus: install ok installed\nArchitecture: all\n\n"
+        self.write()
+
+
+def careless(**changes):
+    """A rule that hits the tool's own files too."""
+    words = "format_version|PRIVATE KEY|BEGIN CERTIFICATE|GLIBC_|MARK-|store_id|run_started"
+    return scene.playbook(
+        [{"id": "all", "name": "All", "scopes": ["web"], "match": {"regex": {"pattern": words}},
+          "confidence": "high", "authorises": "remove"}],
+        [{"id": "remove", "action": "quarantine", "indicators": ["all"]}], **changes)
+
+
+class Guards(Case):
+    def excluded(self, path, plan=None):
+        plan = plan or self.scene.make_plan()
+        return "\n".join(entry["reason"] for entry in plan["exclusions"]
+                         if entry["address"] == path)
+
+    def planned(self, plan=None):
+        plan = plan or self.scene.make_plan()
+        return sorted(entry["address"] for entry in plan["operations"]
+                      if entry["action"] == "quarantine")
+
+    def told_everywhere(self, path, reason):
+        """In the plan's text, JSON and HTML."""
+        page = self.scene.base / "plan.html"
+        text = self.ok(self.scene.run(*self.scene.plan_arguments(), "--html", page)).out.decode()
+        self.assertIn("EXCLUDED", text)
+        for said in (text, page.read_text(), json.dumps(self.scene.plan()["exclusions"])):
+            self.assertIn(path, said)
+            self.assertIn(reason, " ".join(said.split()))
+
+    def stays(self, path):
+        """The plan with the file left out takes its control and not the file."""
+        before = path.read_bytes()
+        run = self.applied()
+        self.assertEqual(path.read_bytes(), before)
+        self.assertFalse((self.scene.root / "www/control.php").exists())
+        self.verified(run)
+
+    # Packages.
+
+    def test_a_package_s_file_stays(self):
+        self.scene.shell("www/control.php")
+        path = self.scene.shell("www/app/a.php")
+        self.assertEqual(self.planned(), ["www/app/a.php", "www/control.php"])
+        database = Dpkg(self.scene.root)
+        database.package("app", {"/www/app/a.php": b"what the package delivers"})
+        self.assertEqual(self.planned(), ["www/control.php"])
+        reason = self.excluded("www/app/a.php")
+        self.assertIn("it belongs to package app (dpkg)", reason)
+        self.assertIn("is not what the package delivered: reinstall the package", reason)
+        self.told_everywhere("www/app/a.php", "package app (dpkg)")
+        self.stays(path)
+
+    def test_the_package_s_own_content_is_told(self):
+        self.scene.shell("www/app/a.php")
+        Dpkg(self.scene.root).package("app", {"/www/app/a.php": shell_text("www/app/a.php")})
+        self.assertIn("is what the package delivered", self.excluded("www/app/a.php"))
+
+    def test_the_policy_may_open_a_package_s_file(self):
+        self.scene.shell("www/app/a.php")
+        self.scene.shell("www/app/b.php")
+        Dpkg(self.scene.root).package("app", {"/www/app/a.php": b"", "/www/app/b.php": b""})
+        self.scene.write_policy(allow_package_files=["www/app/a*"])
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), ["www/app/a.php"])
+        self.assertIn("package", [why["kind"] for why in plan["operations"][0]["why"]])
+        self.ok(self.scene.apply())
+        self.assertTrue((self.scene.root / "www/app/b.php").exists())
+
+    def test_a_package_installed_after_the_plan_is_respected(self):
+        path = self.scene.shell("www/app/a.php")
+        self.scene.make_plan()
+        Dpkg(self.scene.root).package("app", {"/www/app/a.php": b"x"})
+        self.refused(self.scene.apply(), 5, "approval", "it belongs to package app (dpkg)")
+        self.assertTrue(path.exists())
+
+    def test_a_database_that_cannot_be_read_forbids(self):
+        path = self.scene.shell("www/a.php")
+        database = Dpkg(self.scene.root)
+        database.package("app", {"/www/other.php": b""})
+        self.assertEqual(self.planned(), ["www/a.php"])
+        (database.folder / "info/app.list").unlink()
+        self.assertEqual(self.planned(), [])
+        self.assertIn("cannot be told", self.excluded("www/a.php"))
+        self.scene.write_policy(allow_package_files=["www/**"])
+        self.assertEqual(self.planned(), ["www/a.php"])
+        self.assertTrue(path.exists())
+
+    def test_an_rpm_database_that_is_not_read_is_said(self):
+        self.scene.shell("www/a.php")
+        self.scene.write("var/lib/rpm/Packages", b"berkeley")
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), ["www/a.php"])
+        said = [issue["reason"] for issue in plan["issues"] if issue["where"] == "var/lib/rpm"]
+        self.assertEqual(len(said), 1)
+        self.assertIn("not read", said[0])
+
+    # Processes.
+
+    def running(self, below):
+        """A program of the web folder that runs; the rule finds a mark behind its last byte."""
+        path = self.scene.root / below
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy("/bin/sleep", path)
+        with path.open("ab") as file:
+            file.write(shell_text(below))
+        process = subprocess.Popen([path, "300"])
+        self.addCleanup(end_process, process)
+        wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(path), "the program")
+        return path, process
+
+    def test_what_a_process_runs_stays_until_it_ends(self):
+        self.scene.shell("www/control.php")
+        path, process = self.running("www/miner.php")
+        reason = self.excluded("www/miner.php")
+        self.assertIn(f"process {process.pid} (miner.php) runs it", reason)
+        self.assertIn("stop that process first", reason)
+        self.told_everywhere("www/miner.php", f"process {process.pid} (miner.php)")
+        self.stays(path)
+        end_process(process)
+        self.assertEqual(self.planned(), ["www/miner.php"])
+
+    def test_another_name_of_a_running_program_stays_too(self):
+        path, process = self.running("www/miner.php")
+        os.link(path, self.scene.root / "www/second.php")
+        self.assertEqual(self.planned(), [])
+        self.assertIn(f"process {process.pid}", self.excluded("www/second.php"))
+        end_process(process)
+        self.assertEqual(self.planned(), ["www/miner.php", "www/second.php"])
+
+    def test_a_process_started_after_the_plan_is_respected(self):
+        path, process = self.running("www/miner.php")
+        end_process(process)
+        self.assertEqual(self.planned(), ["www/miner.php"])
+        process = subprocess.Popen([path, "300"])
+        self.addCleanup(end_process, process)
+        wait_for(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(path), "the program")
+        self.refused(self.scene.apply(), 5, "approval", f"process {process.pid} (miner.php)")
+        self.assertTrue(path.exists())
+        end_process(process)
+        self.ok(self.scene.apply())
+        self.assertFalse(path.exists())
+
+    def test_a_copy_that_nobody_runs_is_planned(self):
+        path, _ = self.running("www/miner.php")
+        shutil.copy(path, self.scene.root / "www/copy.php")
+        self.assertEqual(self.planned(), ["www/copy.php"])
+
+    # The tool's own.
+
+    def own(self, place, words):
+        """A further name of one of the tool's files in the web folder, all links allowed."""
+        name = self.scene.root / "www/own.php"
+        name.parent.mkdir(exist_ok=True)
+        self.scene.shell("www/control.php")
+        os.link(place, name)
+        before = name.read_bytes()
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), ["www/control.php"])
+        self.assertIn(words, self.excluded("www/own.php", plan))
+        self.ok(self.scene.apply())
+        self.assertEqual(name.read_bytes(), before)
+
+    def match_everything(self):
+        self.scene.playbooks[0].write_text(json.dumps(careless()))
+
+    def test_the_policy_file_under_another_name(self):
+        self.match_everything()
+        self.scene.write_policy(allow_hard_links=True)
+        self.own(self.scene.policy, "it is the policy file")
+
+    def test_an_approver_s_certificate_under_another_name(self):
+        self.match_everything()
+        certificate, _ = self.scene.identity("alice")
+        os.chmod(certificate, 0o600)
+        self.scene.write_policy(allow_hard_links=True,
+                                vault={"recovery": [str(certificate)]})
+        self.own(certificate, "it is a certificate of the policy")
+
+    def test_a_playbook_under_another_name(self):
+        self.match_everything()
+        self.scene.write_policy(allow_hard_links=True)
+        self.own(self.scene.playbooks[0], "it is a playbook")
+
+    def test_a_key_of_the_store_under_another_name(self):
+        self.scene.shell("www/first.php")
+        self.applied()
+        self.match_everything()
+        self.scene.write_policy(allow_hard_links=True)
+        self.own(self.scene.store / "keys/signer.key", "it is a file of the tool's own store")
+
+    def test_the_program_itself_under_another_name(self):
+        self.match_everything()
+        program = self.scene.base / "remediate"
+        shutil.copy(scene.REMEDIATE, program)
+        self.scene.write_policy(allow_hard_links=True)
+        command = self.scene.command
+        self.scene.command = lambda *words, **more: [
+            str(program) if word == scene.REMEDIATE else word for word in command(*words, **more)]
+        self.own(program, "it is this tool's own program")
+
+    def test_a_foreign_file_with_a_second_name_is_planned_when_allowed(self):
+        self.match_everything()
+        outside = self.scene.base / "outside"
+        outside.write_bytes(b"MARK-")
+        (self.scene.root / "www").mkdir()
+        os.link(outside, self.scene.root / "www/own.php")
+        self.scene.write_policy(allow_hard_links=True)
+        self.assertEqual(self.planned(), ["www/own.php"])
+
+    # Hard links.
+
+    def test_a_link_to_a_file_outside_stays(self):
+        shadow = self.scene.base / "shadow"
+        shadow.write_bytes(shell_text("www/shadow.php"))
+        shadow.chmod(0o640)
+        before = os.stat(shadow)
+        self.scene.shell("www/control.php")
+        os.link(shadow, self.scene.root / "www/shadow.php")
+        self.assertIn("2 names (hard links) and only 1", self.excluded("www/shadow.php"))
+        self.stays(self.scene.root / "www/shadow.php")
+        after = os.stat(shadow)
+        self.assertEqual((after.st_mode, after.st_uid, after.st_mtime_ns, after.st_nlink),
+                         (before.st_mode, before.st_uid, before.st_mtime_ns, 2))
+
+    def test_all_names_in_the_plan(self):
+        path = self.scene.shell("www/a.php")
+        os.link(path, self.scene.root / "www/b.php")
+        self.assertEqual(self.planned(), ["www/a.php", "www/b.php"])
+        document = self.ok(self.scene.apply()).json()
+        self.assertFalse(path.exists())
+        self.ok(self.scene.run("rollback", document["run_id"]))
+        self.assertEqual(os.stat(path).st_ino, os.stat(self.scene.root / "www/b.php").st_ino)
+
+    def test_a_link_added_after_the_plan_is_stale(self):
+        path = self.scene.shell("www/a.php")
+        self.scene.make_plan()
+        os.link(path, self.scene.base / "outside")
+        self.refused(self.scene.apply(), 4, "stale_plan", "2 name(s) (hard links), approved were 1")
+        self.assertTrue(path.exists())
+
+    # The list of what is protected, by either spelling of a scope.
+
+    def test_exchange_stores_stay_by_either_spelling(self):
+        store = "Program Files/Microsoft/Exchange Server/V15/Mailbox/DB1"
+        kept = [f"{store}/{name}" for name in ("DB1.edb", "E00.log", "e0000000A1.LOG", "E00.chk")]
+        for name in kept:
+            self.scene.shell(name)
+        self.scene.shell(f"{store}/control.php")
+        for folder in ("/" + store, "C:\\" + store.replace("/", "\\").upper()):
+            book = scene.playbook(scopes=[{"id": "web", "folder": folder, "include": ["**/*"]}])
+            self.scene.playbooks[0].write_text(json.dumps(book))
+            plan = self.scene.make_plan()
+            self.assertEqual(self.planned(plan), [f"{store}/control.php"], folder)
+            for name in kept:
+                self.assertIn("protected path", self.excluded(name, plan))
+
+
+class StoreElsewhere(Case):
+    def test_the_store_seen_through_another_mount_stays(self):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 77 if private_mounts() else self.seen_through_a_mount()
+            except BaseException:  # pylint: disable=broad-except
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code == 77:
+            self.skipTest("no mount namespace")
+        self.assertEqual(code, 0)
+
+    def seen_through_a_mount(self):
+        self.scene.shell("www/first.php")
+        self.applied()
+        window = self.scene.root / "www/window"
+        window.mkdir()
+        mount("--bind", self.scene.store, window)
+        try:
+            book = careless(
+                scopes=[{"id": "web", "folder": "/www/window", "include": ["**/*"]}])
+            self.scene.playbooks[0].write_text(json.dumps(book))
+            plan = self.scene.make_plan()
+            assert not plan["operations"], plan["operations"]
+            reasons = {entry["reason"] for entry in plan["exclusions"]}
+            assert reasons == {"it belongs to the tool's own store: never touched"}, reasons
+            assert len(plan["exclusions"]) >= 5
+        finally:
+            unmount(window)
+        return 0
+
+
+if __name__ == "__main__":
+    main()
