@@ -60,6 +60,14 @@ class Planner {
             Code::bad_input,
             display(playbook.file) + ": the playbook was valid until " + playbook.valid_until,
             "use a later revision");
+      const auto& minimum = request_.policy.minimum_revisions;
+      if (const auto asked = minimum.find(playbook.id);
+          asked != minimum.end() && playbook.revision < asked->second)
+        return fail(Code::bad_input,
+                    display(playbook.file) + ": it is revision " +
+                        std::to_string(playbook.revision) + " of " + playbook.id +
+                        ", the policy asks for " + std::to_string(asked->second) + " or later",
+                    "use a later revision");
     }
     return {};
   }
@@ -77,7 +85,8 @@ class Planner {
     plan_.issues = survey_.issues;
     plan_.files_scanned = survey_.files_scanned;
     for (const playbook::Playbook& playbook : request_.playbooks)
-      plan_.playbooks.push_back({playbook.id, playbook.name, playbook.revision, playbook.sha256});
+      plan_.playbooks.push_back(
+          {playbook.id, playbook.name, playbook.revision, playbook.sha256, playbook.signer});
   }
 
   void report_exclusions() {
@@ -142,6 +151,7 @@ class Planner {
     operation.address = address_of(operation);
     operation.playbook = match.playbook;
     operation.indicator = match.indicator;
+    operation.scope = match.scope;
     operation.step = step.id;
     operation.why = reasons_of(match);
     for (const match::DumpField& field : match.dump)
