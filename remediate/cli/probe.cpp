@@ -38,7 +38,8 @@ class ProgramProbe final : public run::HealthProbe {
     JsonReader reader(json, "");
     run::ProbeAnswer answer;
     TRY_LET(answer.passed, reader.boolean("passed"));
-    TRY_LET(answer.said, reader.string("said"));
+    TRY_LET(const std::string said, reader.string("said"));
+    answer.said = display(said);
     TRY(reader.done());
     return answer;
   }

@@ -9,7 +9,7 @@ namespace remediate::run {
 
 struct ProbeAnswer {
   bool passed = false;
-  std::string said;  // "status 500, expected 200"
+  std::string said;  // "status 500, expected 200"; safe to print
 };
 
 /// Whether the server still does its work. Asked before the first operation of a staged apply,

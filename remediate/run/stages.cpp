@@ -24,9 +24,9 @@ Result<void> record(Session& session, const StageEnd& end, std::uint64_t of, std
                     std::string reason) {
   session.journal.append(
       journal::type::stage, "",
-      Json{{"after", end.after}, {"of", of}, {"outcome", outcome}, {"reason", display(reason)}});
+      Json{{"after", end.after}, {"of", of}, {"outcome", outcome}, {"reason", reason}});
   TRY(session.flush());
-  session.run.stages.push_back({end.after, of, std::move(outcome), display(reason),
+  session.run.stages.push_back({end.after, of, std::move(outcome), std::move(reason),
                                 session.journal.contents().records.back().time});
   return {};
 }
@@ -87,8 +87,8 @@ Result<bool> stands_still(Session& session, const StageEnd& end) {
   TRY(record(session, end, of, answer->passed ? "passed" : "failed", answer->said));
   if (answer->passed) return false;
   session.notices.push_back("the health probe " + display(session.stages.probe->name()) +
-                            " failed after " + done + ", " + left + ": " + display(answer->said) +
-                            "; " + go_on(session));
+                            " failed after " + done + ", " + left + ": " + answer->said + "; " +
+                            go_on(session));
   return true;
 }
 
@@ -98,7 +98,7 @@ Result<void> probe_before(const ApplyStages& stages, const Control& control) {
   if (answer.passed) return {};
   return fail(Code::refused,
               "the health probe " + display(stages.probe->name()) +
-                  " fails before anything was done: " + display(answer.said),
+                  " fails before anything was done: " + answer.said,
               "repair the server or the policy's stages.probe first; nothing was done");
 }
 
