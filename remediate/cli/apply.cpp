@@ -56,7 +56,8 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
                                 run::store_below(root->location(), global.store),
                                 confirmed,
                                 global.host.now(),
-                                std::move(claims)};
+                                 std::move(claims),
+                                 policy.playbook_signers};
   TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
   if (!confirm.empty() && confirm != approved.plan().plan_id)
     return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",
@@ -69,11 +70,12 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
                                     operation.address, "to_do", operation.instruction});
     return print_report(global, nothing, partial);
   }
+  TRY_LET(const auto probe, make_probe(policy));
   TRY_LET(const LockedStore locked, lock_store(global, true));
   const auto progress = make_progress(global);
   TRY_LET(const run::RunReport report,
           run::apply(global.host, *locked.store, *root, approved,
-                     apply_options(policy, *locked.store), {*progress, global.stop}));
+                     apply_options(policy, *locked.store, probe.get()), {*progress, global.stop}));
   return print_report(global, report, partial);
 }
 

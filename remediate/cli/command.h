@@ -10,6 +10,7 @@
 #include "remediate/base/json.h"
 #include "remediate/host/host.h"
 #include "remediate/run/host_policy.h"
+#include "remediate/run/probe.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/session.h"
 #include "remediate/run/store.h"
@@ -81,9 +82,13 @@ struct LockedStore {
 };
 [[nodiscard]] Result<LockedStore> lock_store(Global& global, bool create);
 
-/// The policy's recovery certificates, else the store's own.
+/// The policy's recovery certificates, else the store's own; its stages, with the probe that was
+/// made for them. Both must outlive the options.
 [[nodiscard]] run::ApplyOptions apply_options(const run::HostPolicy& policy,
-                                              const run::Store& store);
+                                              const run::Store& store,
+                                              run::HealthProbe* probe = nullptr);
+/// The policy's health probe; empty where it names none. It is made by a program of its own.
+[[nodiscard]] Result<std::unique_ptr<run::HealthProbe>> make_probe(const run::HostPolicy& policy);
 /// The key in `file` with the certificate it belongs to (the store's or the policy's).
 [[nodiscard]] Result<run::Recovery> load_recovery(Global& global, const std::string& file,
                                                   const run::HostPolicy& policy,

@@ -98,12 +98,15 @@ Result<LockedStore> lock_store(Global& global, bool create) {
   return locked;
 }
 
-run::ApplyOptions apply_options(const run::HostPolicy& policy, const run::Store& store) {
+run::ApplyOptions apply_options(const run::HostPolicy& policy, const run::Store& store,
+                                run::HealthProbe* probe) {
   run::ApplyOptions options;
   options.recipients = policy.recovery;
   if (options.recipients.empty()) options.recipients.push_back(store.recovery());
   options.max_sealed_bytes = policy.policy.max_sealed_bytes;
   options.tool = tool_name();
+  if (policy.policy.stages) options.stages = {&*policy.policy.stages, probe};
+  options.older_revisions_allowed = policy.policy.older_revisions_allowed;
   return options;
 }
 

@@ -24,7 +24,8 @@ struct Options {
 
 Result<int> plan(Global& global, const Options& options) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
-  TRY_LET(const std::vector<playbook::Playbook> playbooks, run::load_playbooks(options.playbooks));
+  TRY_LET(const std::vector<playbook::Playbook> playbooks,
+          run::load_playbooks(options.playbooks, policy, global.host.now()));
   run::SurveyOptions survey;
   survey.root = options.root;
   survey.store = global.store;

@@ -14,9 +14,20 @@ constexpr int partial = 3;
 
 /// What apply demanded of a plan under this policy must still hold when it is continued.
 Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run& run) {
-  if (run.phase != "apply" || policy.policy.threshold == 0) return {};
+  if (run.phase != "apply") return {};
+  auto against =
+      plan::against_playbooks(run.plan.plan, policy.policy, policy.playbook_signers, run.started);
+  if (!against.empty()) {
+    Error error{Code::approval,
+                "run " + run.name + " may not be continued: the policy does not accept a playbook",
+                "`remediate rollback " + run.name + "` takes back what was done"};
+    error.causes = std::move(against);
+    return std::unexpected(std::move(error));
+  }
+  const std::uint64_t needed = plan::approvals_needed(run.plan.plan, policy.policy);
+  if (needed == 0) return {};
   auto verified = crypto::verify_detached(run.plan_signature, run.plan.bytes, policy.approvers);
-  if (verified && verified->signers.size() >= policy.policy.threshold) return {};
+  if (verified && verified->signers.size() >= needed) return {};
   Error error{Code::approval,
               "run " + run.name +
                   " may not be continued: its plan lacks the approvals that the policy asks for",
@@ -61,8 +72,9 @@ Result<int> resume(Global& global, std::string name) {
   TRY_LET(const run::Run run, run::load_run(*locked.store, name));
   TRY(check_still_approved(policy, run));
   TRY_LET(const auto root, open_run_root(global, run));
+  TRY_LET(const auto probe, make_probe(policy));
   const auto progress = make_progress(global);
-  run::ApplyOptions options = apply_options(policy, *locked.store);
+  run::ApplyOptions options = apply_options(policy, *locked.store, probe.get());
   if (run.phase == "apply") {
     observe::Claims claims = run::claims_of_targets(global.host, *root, run.plan.plan, global.store,
                                                     run::own_files(policy));

@@ -54,7 +54,8 @@ bool known_type(std::string_view type) {
   static constexpr std::array known = {type::run_started,     type::intent,    type::captured,
                                        type::sealed,          type::done,      type::not_done,
                                        type::restore_intent,  type::restored,  type::not_restored,
-                                       type::finalize_intent, type::finalized, type::closed};
+                                       type::finalize_intent, type::finalized, type::stage,
+                                       type::closed};
   return std::ranges::find(known, type) != known.end();
 }
 

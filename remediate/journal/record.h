@@ -24,6 +24,7 @@ inline constexpr std::string_view restored = "restored";
 inline constexpr std::string_view not_restored = "not_restored";
 inline constexpr std::string_view finalize_intent = "finalize_intent";
 inline constexpr std::string_view finalized = "finalized";
+inline constexpr std::string_view stage = "stage";
 inline constexpr std::string_view closed = "closed";
 }  // namespace type
 [[nodiscard]] bool known_type(std::string_view type);

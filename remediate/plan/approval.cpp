@@ -1,5 +1,6 @@
 #include "remediate/plan/approval.h"
 
+#include <algorithm>
 #include <map>
 
 #include "remediate/base/clock.h"
@@ -8,6 +9,38 @@
 #include "remediate/plan/limits.h"
 
 namespace remediate::plan {
+
+std::vector<std::string> against_playbooks(const Plan& plan, const Policy& policy,
+                                           const std::vector<crypto::Certificate>& signers,
+                                           Timestamp at) {
+  std::vector<std::string> reasons;
+  for (const PlaybookReport& playbook : plan.playbooks) {
+    const std::string name = "playbook " + display(playbook.id);
+    const auto signer =
+        std::ranges::find(signers, playbook.signer, &crypto::Certificate::fingerprint);
+    if (!signers.empty() && signer == signers.end())
+      reasons.push_back(name +
+                        (playbook.signer.empty()
+                             ? " was not signed when the plan was made"
+                             : " was signed by sha256 " + display(playbook.signer) +
+                                   ", whom the policy does not name") +
+                        ": the policy asks for one of its playbook_signers");
+    else if (!signers.empty() && !signer->valid_at(at))
+      reasons.push_back(name + " was signed by " + signer->subject() +
+                        ", whose certificate is not valid today");
+    const auto minimum = policy.minimum_revisions.find(playbook.id);
+    if (minimum != policy.minimum_revisions.end() && playbook.revision < minimum->second)
+      reasons.push_back(name + " is revision " + std::to_string(playbook.revision) +
+                        ", the policy asks for " + std::to_string(minimum->second) + " or later");
+  }
+  return reasons;
+}
+
+std::uint64_t approvals_needed(const Plan& plan, const Policy& policy) {
+  const bool above =
+      std::ranges::any_of(limits_of(plan, policy), [](const LimitReport& l) { return l.fired; });
+  return std::max(policy.threshold, above ? policy.approvers_above_limit : 0);
+}
 
 struct ApprovalCheck {
   ApprovalRequest& request;
@@ -46,9 +79,15 @@ struct ApprovalCheck {
               ", longer than the policy allows");
   }
 
+  void check_playbooks() {
+    for (std::string& reason : against_playbooks(request.file.plan, request.policy,
+                                                 request.playbook_signers, request.now))
+      against(std::move(reason), Code::approval);
+  }
+
   void check_limits() {
     for (const LimitReport& limit : limits_of(request.file.plan, request.policy))
-      if (limit.fired)
+      if (limit.fired && limit.approvers == 0)
         against("limit reached: " + limit.name + " allows " + std::to_string(limit.limit) +
                     ", the plan has " + std::to_string(limit.found),
                 Code::approval);
@@ -85,7 +124,10 @@ struct ApprovalCheck {
   }
 
   void check_signatures() {
-    const std::uint64_t threshold = request.policy.threshold;
+    const std::uint64_t threshold = approvals_needed(request.file.plan, request.policy);
+    const std::string asked = threshold > request.policy.threshold
+                                  ? "the plan goes above a limit, for which the policy asks for "
+                                  : "the policy asks for ";
     if (threshold == 0) {
       if (request.confirmed_id.empty())
         against("the plan is not confirmed", Code::approval);
@@ -97,8 +139,7 @@ struct ApprovalCheck {
       return;
     }
     if (request.signature.empty()) {
-      against("the policy asks for " + std::to_string(threshold) +
-                  " approvals and the plan has no signature file",
+      against(asked + std::to_string(threshold) + " approvals and the plan has no signature file",
               Code::approval);
       return;
     }
@@ -118,7 +159,7 @@ struct ApprovalCheck {
                             signer.certificate.fingerprint() + ")");
     }
     if (approvers.size() < threshold)
-      against("the policy asks for " + std::to_string(threshold) + " approvals and " +
+      against(asked + std::to_string(threshold) + " approvals and " +
                   std::to_string(approvers.size()) + " hold",
               Code::approval);
   }
@@ -126,6 +167,7 @@ struct ApprovalCheck {
   Result<ApprovedPlan> run() {
     check_place();
     check_time();
+    check_playbooks();
     check_limits();
     check_guards();
     check_signatures();

@@ -42,11 +42,23 @@ struct ApprovalRequest {
   std::string confirmed_id;                    // what the operator retyped
   Timestamp now;
   observe::Claims claims{};  // of the plan's targets, now
+  std::vector<crypto::Certificate> playbook_signers{};  // the policy's, loaded
 };
 
+/// What the policy has against the plan's playbooks, each as a sentence: one that nobody of
+/// `signers` (where there are any) signed with a certificate that was valid at `at`, or whose
+/// revision is older than the policy's minimum.
+[[nodiscard]] std::vector<std::string> against_playbooks(
+    const Plan& plan, const Policy& policy, const std::vector<crypto::Certificate>& signers,
+    Timestamp at);
+/// How many approvers the policy asks for, more where the plan goes above a limit and the policy
+/// lets so many do that.
+[[nodiscard]] std::uint64_t approvals_needed(const Plan& plan, const Policy& policy);
+
 /// Every reason against is named, not only the first: other host, other root, expired, made under
-/// another policy, blocked by a limit, not enough approvers, id not confirmed. approval when
-/// signatures or the confirmation are missing, signature when one is wrong, else stale_plan.
+/// another policy, a playbook that the policy does not accept, blocked by a limit, not enough
+/// approvers, id not confirmed. approval when signatures or the confirmation are missing, signature
+/// when one is wrong, else stale_plan.
 [[nodiscard]] Result<ApprovedPlan> check_approval(ApprovalRequest request);
 
 }  // namespace remediate::plan

@@ -2,35 +2,77 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace remediate::plan {
+namespace {
 
-std::vector<LimitReport> limits_of(const Plan& plan, const Policy& policy) {
+/// What a plan would remove, counted the ways in which a limit asks.
+struct Counts {
+  using Scope = std::pair<std::string, std::string>;                // playbook, scope
+  using Share = std::tuple<std::string, std::string, std::string>;  // and indicator
   std::uint64_t files = 0, settings = 0;
-  std::map<std::string, std::uint64_t> per_indicator;
-  for (const Operation& operation : plan.operations) {
-    if (operation.action == Action::quarantine) {
+  std::map<std::string, std::uint64_t> by_indicator;
+  std::map<Scope, std::uint64_t> by_scope;
+  std::map<Share, std::uint64_t> by_indicator_and_scope;
+
+  explicit Counts(const Plan& plan) {
+    for (const Operation& operation : plan.operations) {
+      if (operation.action == Action::reset_setting) settings += operation.setting.edits.size();
+      if (operation.action != Action::quarantine) continue;
       ++files;
-      ++per_indicator[operation.indicator];
-    } else if (operation.action == Action::reset_setting) {
-      settings += operation.setting.edits.size();
+      ++by_indicator[operation.indicator];
+      ++by_scope[{operation.playbook, operation.scope}];
+      ++by_indicator_and_scope[{operation.playbook, operation.scope, operation.indicator}];
     }
   }
+};
+
+/// A scope may be several folders. One that the plan does not list counts as empty.
+std::uint64_t files_in(const Plan& plan, const std::string& playbook, const std::string& scope) {
+  std::uint64_t files = 0;
+  for (const ScopeReport& report : plan.scopes)
+    if (report.playbook == playbook && report.scope == scope) files += report.files;
+  return files;
+}
+
+}  // namespace
+
+std::vector<LimitReport> limits_of(const Plan& plan, const Policy& policy) {
+  const Counts counts(plan);
   std::vector<LimitReport> limits;
   const auto report = [&](std::string name, std::uint64_t limit, std::uint64_t found) {
-    limits.push_back({std::move(name), limit, found, found > limit});
+    limits.push_back({std::move(name), limit, found, found > limit, policy.approvers_above_limit});
   };
-  report("files removed by a plan", policy.max_files, files);
-  report("settings changed by a plan", policy.max_settings, settings);
-  for (const auto& [indicator, count] : per_indicator)
+  report("files removed by a plan", policy.max_files, counts.files);
+  report("settings changed by a plan", policy.max_settings, counts.settings);
+  for (const auto& [indicator, count] : counts.by_indicator)
     if (count > policy.max_files_per_indicator)
       report("files removed by indicator " + indicator, policy.max_files_per_indicator, count);
-  const std::uint64_t share =
-      std::max(plan.files_scanned * policy.max_percent / 100, policy.small_scope_files);
-  report("files removed, as " + std::to_string(policy.max_percent) + " % of the " +
-             std::to_string(plan.files_scanned) + " files scanned (at least " +
-             std::to_string(policy.small_scope_files) + ")",
-         share, files);
+
+  const auto share = [&](std::uint64_t files) {
+    return std::max(files / 100 * policy.max_percent + files % 100 * policy.max_percent / 100,
+                    policy.small_scope_files);
+  };
+  const auto in_words = [&](std::uint64_t files) {
+    return "as " + std::to_string(policy.max_percent) + " % of the " + std::to_string(files) +
+           " files scanned (at least " + std::to_string(policy.small_scope_files) + ")";
+  };
+  report("files removed, " + in_words(plan.files_scanned), share(plan.files_scanned), counts.files);
+  for (const auto& [scope, count] : counts.by_scope) {
+    const std::uint64_t files = files_in(plan, scope.first, scope.second);
+    if (count > share(files))
+      report("files removed in scope " + scope.second + ", " + in_words(files), share(files),
+             count);
+  }
+  for (const auto& [where, count] : counts.by_indicator_and_scope) {
+    const auto& [playbook, scope, indicator] = where;
+    const std::uint64_t files = files_in(plan, playbook, scope);
+    if (count > share(files))
+      report(
+          "files removed by indicator " + indicator + " in scope " + scope + ", " + in_words(files),
+          share(files), count);
+  }
   return limits;
 }
 

@@ -192,6 +192,7 @@ Json operation_to_json(const Operation& operation) {
             {"address", operation.address},
             {"playbook", operation.playbook},
             {"indicator", operation.indicator},
+            {"scope", operation.scope},
             {"step", operation.step},
             {"why", reasons_to_json(operation.why)}};
   Json details = Json::array();
@@ -222,6 +223,7 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
   TRY_LET(operation.address, reader.string("address"));
   TRY_LET(operation.playbook, reader.string("playbook"));
   TRY_LET(operation.indicator, reader.string("indicator"));
+  TRY_LET(operation.scope, reader.string("scope"));
   TRY_LET(operation.step, reader.string("step"));
   TRY_LET(operation.why, read_array<Reason>(reader, "why", reason_from_json));
   using Detail = std::pair<std::string, std::string>;

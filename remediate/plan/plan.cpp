@@ -21,7 +21,17 @@ std::string operation_id(std::size_t number) {
   return "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;
 }
 
-bool Plan::blocked() const { return std::ranges::any_of(limits, &LimitReport::fired); }
+bool Plan::blocked() const {
+  return std::ranges::any_of(
+      limits, [](const LimitReport& limit) { return limit.fired && limit.approvers == 0; });
+}
+
+std::uint64_t Plan::approvers_above_limit() const {
+  std::uint64_t most = 0;
+  for (const LimitReport& limit : limits)
+    if (limit.fired) most = std::max(most, limit.approvers);
+  return blocked() ? 0 : most;
+}
 
 bool Plan::has_changes() const {
   return std::ranges::any_of(operations,

@@ -64,6 +64,7 @@ struct Operation {
   RawPath path;         // below the root; the root itself for instruct
   std::string playbook;
   std::string indicator;
+  std::string scope;  // quarantine: where it was found
   std::string step;
   std::vector<Reason> why;
   std::vector<std::pair<std::string, std::string>>
@@ -98,7 +99,8 @@ struct LimitReport {
   std::string name;  // "files per plan", "files per indicator hafnium-hash", "percent of the scope"
   std::uint64_t limit = 0;
   std::uint64_t found = 0;
-  bool fired = false;  // a fired limit blocks apply
+  bool fired = false;           // a fired limit blocks apply
+  std::uint64_t approvers = 0;  // unless so many approve, by the policy; 0: nobody can
 };
 struct ScopeReport {
   std::string playbook;
@@ -113,6 +115,7 @@ struct PlaybookReport {
   std::string name;
   std::uint64_t revision = 0;
   std::string sha256;
+  std::string signer{};  // fingerprint of who signed it; empty: the policy asks for nobody
 };
 struct IssueReport {
   std::string kind;
@@ -147,8 +150,9 @@ struct Plan {
   std::vector<IssueReport> issues;
   std::uint64_t files_scanned = 0;
 
-  [[nodiscard]] bool blocked() const;      // a limit fired
-  [[nodiscard]] bool has_changes() const;  // an operation besides instruct
+  [[nodiscard]] bool blocked() const;  // a limit fired that nobody may go above
+  [[nodiscard]] std::uint64_t approvers_above_limit() const;  // 0: no limit fired, or blocked
+  [[nodiscard]] bool has_changes() const;                     // an operation besides instruct
 };
 
 }  // namespace remediate::plan

@@ -59,7 +59,8 @@ Json found_to_json(const Plan& plan) {
     limits.push_back(Json{{"name", limit.name},
                           {"limit", limit.limit},
                           {"found", limit.found},
-                          {"fired", limit.fired}});
+                          {"fired", limit.fired},
+                          {"approvers", limit.approvers}});
   Json scopes = Json::array();
   for (const ScopeReport& scope : plan.scopes)
     scopes.push_back(Json{{"playbook", scope.playbook},
@@ -116,6 +117,7 @@ Result<void> read_found(JsonReader& reader, Plan& plan) {
                              TRY_LET(limit.limit, r.unsigned_integer("limit"));
                              TRY_LET(limit.found, r.unsigned_integer("found"));
                              TRY_LET(limit.fired, r.boolean("fired"));
+                             TRY_LET(limit.approvers, r.unsigned_integer("approvers"));
                              TRY(r.done());
                              return limit;
                            }));
@@ -182,6 +184,7 @@ Result<Plan> from_json(const Json& json) {
                 TRY_LET(playbook.name, r.string("name"));
                 TRY_LET(playbook.revision, r.unsigned_integer("revision"));
                 TRY_LET(playbook.sha256, r.string("sha256"));
+                TRY_LET(playbook.signer, r.string("signer"));
                 TRY(r.done());
                 return playbook;
               }));
@@ -221,7 +224,8 @@ Json to_json(const Plan& plan) {
     playbooks.push_back(Json{{"id", playbook.id},
                              {"name", playbook.name},
                              {"revision", playbook.revision},
-                             {"sha256", playbook.sha256}});
+                             {"sha256", playbook.sha256},
+                             {"signer", playbook.signer}});
   json["playbooks"] = std::move(playbooks);
   Json operations = Json::array();
   for (const Operation& operation : plan.operations)

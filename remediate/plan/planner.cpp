@@ -61,6 +61,14 @@ class Planner {
             Code::bad_input,
             display(playbook.file) + ": the playbook was valid until " + playbook.valid_until,
             "use a later revision");
+      const auto& minimum = request_.policy.minimum_revisions;
+      if (const auto asked = minimum.find(playbook.id);
+          asked != minimum.end() && playbook.revision < asked->second)
+        return fail(Code::bad_input,
+                    display(playbook.file) + ": it is revision " +
+                        std::to_string(playbook.revision) + " of " + playbook.id +
+                        ", the policy asks for " + std::to_string(asked->second) + " or later",
+                    "use a later revision");
     }
     return {};
   }
@@ -81,7 +89,8 @@ class Planner {
           {std::string(observe::issue_name(notice.kind)), notice.where, notice.reason});
     plan_.files_scanned = survey_.files_scanned;
     for (const playbook::Playbook& playbook : request_.playbooks)
-      plan_.playbooks.push_back({playbook.id, playbook.name, playbook.revision, playbook.sha256});
+      plan_.playbooks.push_back(
+          {playbook.id, playbook.name, playbook.revision, playbook.sha256, playbook.signer});
   }
 
   void report_exclusions() {
@@ -146,6 +155,7 @@ class Planner {
     operation.address = address_of(operation);
     operation.playbook = match.playbook;
     operation.indicator = match.indicator;
+    operation.scope = match.scope;
     operation.step = step.id;
     operation.why = reasons_of(match);
     if (std::string allowed = guards_.package_allowance(match.path); !allowed.empty())

@@ -3,14 +3,28 @@
 #include <algorithm>
 #include <array>
 
+#include "remediate/base/encoding.h"
 #include "remediate/base/json.h"
 #include "remediate/base/try.h"
 #include "remediate/match/engine.h"
+#include "remediate/playbook/parse.h"
 
 namespace remediate::plan {
 namespace {
 
 constexpr std::uint64_t max_hours = 24 * 31;
+constexpr std::uint64_t max_approvers = 16;
+constexpr std::uint64_t max_revision = 1'000'000'000;
+constexpr std::uint64_t max_operations = 1'000'000;
+constexpr std::size_t max_stages = 8;
+constexpr std::size_t max_url = 2048;
+constexpr std::size_t max_expected_body = 1024;
+
+/// The place that is wrong, and what would be right.
+std::unexpected<Error> wrong(const std::string& pointer, const std::string& what,
+                             const std::string& right) {
+  return fail(Code::bad_input, "policy: " + pointer + " " + what, right);
+}
 
 Result<std::uint64_t> bounded(JsonReader& reader, const char* key, std::uint64_t lowest,
                               std::uint64_t highest, std::uint64_t otherwise) {
@@ -40,7 +54,7 @@ Result<std::vector<std::string>> strings(JsonReader& reader, const char* key) {
 Result<void> read_approval(const Json& json, Policy& policy) {
   JsonReader reader(json, "/approval");
   TRY_LET(policy.approver_files, strings(reader, "approvers"));
-  TRY_LET(policy.threshold, bounded(reader, "threshold", 1, 16, 1));
+  TRY_LET(policy.threshold, bounded(reader, "threshold", 1, max_approvers, 1));
   TRY_LET(policy.plan_lifetime_hours,
           bounded(reader, "plan_lifetime_hours", 1, max_hours, policy.plan_lifetime_hours));
   TRY(reader.done());
@@ -63,6 +77,117 @@ Result<void> read_limits(const Json& json, Policy& policy) {
   TRY_LET(policy.small_scope_files,
           bounded(reader, "small_scope_files", 0, 1'000, policy.small_scope_files));
   return reader.done();
+}
+
+/// "refuse", or how many approvers may go above a limit.
+Result<void> read_above_limit(const Json& json, JsonReader& reader, Policy& policy) {
+  if (!reader.has("above_limit")) return {};
+  if (json["above_limit"].is_string()) {
+    TRY_LET(const std::string word, reader.string("above_limit"));
+    if (word == "refuse") return {};
+    return wrong("/above_limit", "is " + display(word),
+                 R"(write "refuse" or {"approvers": NUMBER})");
+  }
+  TRY_LET(const Json* object, reader.object("above_limit"));
+  JsonReader above(*object, "/above_limit");
+  TRY(above.unsigned_integer("approvers"));
+  TRY_LET(policy.approvers_above_limit, bounded(above, "approvers", 2, max_approvers, 2));
+  TRY(above.done());
+  if (policy.approvers_above_limit > policy.approver_files.size())
+    return wrong("/above_limit/approvers",
+                 "asks for " + std::to_string(policy.approvers_above_limit) + " and " +
+                     std::to_string(policy.approver_files.size()) + " are listed",
+                 "list at least as many certificates in /approval/approvers");
+  return {};
+}
+
+Result<void> check_playbook_id(const std::string& pointer, const std::string& id) {
+  if (playbook::is_playbook_id(id)) return {};
+  return wrong(pointer, "names " + display(id) + ", which is no playbook's id",
+               "write playbook-- and a UUID, as the playbook has it");
+}
+
+Result<void> read_playbooks(JsonReader& reader, Policy& policy) {
+  TRY_LET(policy.playbook_signer_files, strings(reader, "playbook_signers"));
+  if (reader.has("playbook_signers") && policy.playbook_signer_files.empty())
+    return wrong("/playbook_signers", "is empty", "list a certificate, or leave it out");
+  if (reader.has("minimum_revisions")) {
+    TRY_LET(const Json* revisions, reader.object("minimum_revisions"));
+    JsonReader each(*revisions, "/minimum_revisions");
+    for (const auto& item : revisions->items()) {
+      TRY(check_playbook_id(each.pointer(), item.key()));
+      TRY_LET(policy.minimum_revisions[item.key()],
+              bounded(each, item.key().c_str(), 1, max_revision, 1));
+    }
+  }
+  TRY_LET(policy.older_revisions_allowed, strings(reader, "allow_older_revisions"));
+  for (const std::string& id : policy.older_revisions_allowed)
+    TRY(check_playbook_id("/allow_older_revisions", id));
+  return {};
+}
+
+bool is_web_address(const std::string& url) {
+  std::size_t at = 0;
+  if (url.starts_with("https://"))
+    at = 8;
+  else if (url.starts_with("http://"))
+    at = 7;
+  else
+    return false;
+  const std::string host = url.substr(at, url.find_first_of("/?", at) - at);
+  return !host.empty() && host.find('@') == std::string::npos && url.size() <= max_url &&
+         std::ranges::all_of(url,
+                             [](char c) { return c > ' ' && c <= '~' && c != '#' && c != '\\'; });
+}
+
+Result<Probe> read_probe(const Json& json) {
+  JsonReader reader(json, "/stages/probe");
+  Probe probe;
+  TRY_LET(probe.url, reader.string("url"));
+  if (!is_web_address(probe.url))
+    return wrong("/stages/probe/url", "is not an address that can be asked",
+                 "write http:// or https://, a host, and a path; no user, no fragment, no blank");
+  TRY_LET(probe.expect_status, bounded(reader, "expect_status", 200, 599, probe.expect_status));
+  TRY_LET(probe.timeout_seconds, bounded(reader, "timeout_seconds", 1, 300, probe.timeout_seconds));
+  if (reader.has("body_contains")) {
+    TRY_LET(probe.body_contains, reader.string("body_contains"));
+    if (probe.body_contains.empty() || probe.body_contains.size() > max_expected_body)
+      return wrong("/stages/probe/body_contains", "is empty or too long",
+                   "write 1 to 1024 bytes, or leave it out");
+  }
+  if (reader.has("ca")) {
+    TRY_LET(probe.ca_file, reader.string("ca"));
+    if (probe.ca_file.empty() || !probe.url.starts_with("https://"))
+      return wrong("/stages/probe/ca", "is empty, or the address is not https",
+                   "name a PEM certificate for an https address, or leave it out");
+  }
+  TRY(reader.done());
+  return probe;
+}
+
+Result<void> read_stages(const Json& json, Policy& policy) {
+  JsonReader reader(json, "/stages");
+  Stages stages;
+  if (reader.has("sizes")) {
+    TRY_LET(const Json* sizes, reader.array("sizes"));
+    stages.sizes.clear();
+    for (const Json& size : *sizes) {
+      if (!size.is_number_integer() || size < 1 || size > max_operations)
+        return wrong("/stages/sizes", "holds something else than numbers of operations",
+                     "list numbers from 1 to " + std::to_string(max_operations));
+      stages.sizes.push_back(size.get<std::uint64_t>());
+    }
+    if (stages.sizes.empty() || stages.sizes.size() > max_stages)
+      return wrong("/stages/sizes", "has " + std::to_string(stages.sizes.size()) + " numbers",
+                   "list 1 to " + std::to_string(max_stages) + "; the rest is a stage by itself");
+  }
+  if (reader.has("probe")) {
+    TRY_LET(const Json* probe, reader.object("probe"));
+    TRY_LET(stages.probe, read_probe(*probe));
+  }
+  TRY(reader.done());
+  policy.stages = std::move(stages);
+  return {};
 }
 
 Result<void> read_vault(const Json& json, Policy& policy) {
@@ -95,6 +220,12 @@ Result<Policy> parse_policy(std::string_view bytes, std::string_view what) {
   if (reader.has("vault")) {
     TRY_LET(const Json* section, reader.object("vault"));
     TRY(read_vault(*section, policy));
+  }
+  TRY(read_above_limit(json, reader, policy));
+  TRY(read_playbooks(reader, policy));
+  if (reader.has("stages")) {
+    TRY_LET(const Json* section, reader.object("stages"));
+    TRY(read_stages(*section, policy));
   }
   TRY_LET(policy.allowed_roots, strings(reader, "allowed_roots"));
   for (const std::string& root : policy.allowed_roots)

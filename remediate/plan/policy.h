@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +10,21 @@
 #include "remediate/base/error.h"
 
 namespace remediate::plan {
+
+/// What is asked between two stages whether the server still does its work.
+struct Probe {
+  std::string url;  // http or https
+  std::uint64_t expect_status = 200;
+  std::uint64_t timeout_seconds = 10;  // for all of it: connecting, waiting, reading
+  std::string body_contains;           // empty: any body will do
+  std::string ca_file;  // PEM, relative to the policy's folder; empty: the system's authorities
+};
+
+/// How an apply goes on: so many operations, then so many more, at last the rest.
+struct Stages {
+  std::vector<std::uint64_t> sizes = {1, 5};
+  std::optional<Probe> probe;  // none: a person looks, and `resume` starts the next stage
+};
 
 /// The host's own rules, above every playbook. The default-constructed value is the embedded
 /// policy that holds where the host has no policy file.
@@ -20,9 +37,17 @@ struct Policy {
   // Blast radius. A limit that fires blocks apply.
   std::uint64_t max_files = 50;  // quarantined files a plan
   std::uint64_t max_files_per_indicator = 50;
-  std::uint64_t max_settings = 50;       // settings changed a plan
-  std::uint64_t max_percent = 1;         // of the files scanned, once above small_scope_files
-  std::uint64_t small_scope_files = 10;  // the percentage does not count up to here
+  std::uint64_t max_settings = 50;          // settings changed a plan
+  std::uint64_t max_percent = 1;            // of the files scanned, once above small_scope_files
+  std::uint64_t small_scope_files = 10;     // the percentage does not count up to here
+  std::uint64_t approvers_above_limit = 0;  // so many may go above a limit; 0: nobody may
+
+  // Playbooks.
+  std::vector<std::string> playbook_signer_files;  // certificates (PEM); empty: none need sign
+  std::map<std::string, std::uint64_t> minimum_revisions;  // by playbook id
+  std::vector<std::string> older_revisions_allowed;  // ids that may go back behind what was applied
+
+  std::optional<Stages> stages;  // none: an apply is one stage
 
   // Reach.
   std::vector<std::string> allowed_roots;        // absolute; empty: every root

@@ -146,6 +146,7 @@ struct Playbook {
 
   std::string file;    // where it was read from, for messages
   std::string sha256;  // of the file's bytes
+  std::string signer;  // fingerprint of who signed these bytes; empty: nobody was asked for
 };
 
 }  // namespace remediate::playbook

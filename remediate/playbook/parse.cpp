@@ -24,17 +24,6 @@ bool is_element_id(std::string_view id) {
          among(id.substr(0, 1), "abcdefghijklmnopqrstuvwxyz0123456789");
 }
 
-bool is_playbook_id(std::string_view id) {
-  constexpr std::string_view prefix = "playbook--";
-  if (!id.starts_with(prefix) || id.size() != prefix.size() + 36) return false;
-  const std::string_view uuid = id.substr(prefix.size());
-  for (std::size_t i = 0; i < uuid.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? uuid[i] != '-' : !among(uuid.substr(i, 1), "0123456789abcdef")) return false;
-  }
-  return among(uuid.substr(14, 1), "12345678") && among(uuid.substr(19, 1), "89ab");
-}
-
 bool is_technique(std::string_view id) {
   constexpr std::string_view digits = "0123456789";
   if (!id.starts_with('T') || id.size() < 5 || !among(id.substr(1, 4), digits)) return false;
@@ -242,6 +231,17 @@ void Reader::read(const Json& document) {
   }
   if (const auto node = fields.required("steps", "a list of at least one step")) read_steps(*node);
   warn_unused();
+}
+
+bool is_playbook_id(std::string_view id) {
+  constexpr std::string_view prefix = "playbook--";
+  if (!id.starts_with(prefix) || id.size() != prefix.size() + 36) return false;
+  const std::string_view uuid = id.substr(prefix.size());
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? uuid[i] != '-' : !among(uuid.substr(i, 1), "0123456789abcdef")) return false;
+  }
+  return among(uuid.substr(14, 1), "12345678") && among(uuid.substr(19, 1), "89ab");
 }
 
 std::expected<Parsed, std::vector<Diagnostic>> parse_playbook(std::string_view bytes,

@@ -30,4 +30,7 @@ struct Parsed {
 [[nodiscard]] std::expected<Parsed, std::vector<Diagnostic>> parse_playbook(std::string_view bytes,
                                                                             std::string_view file);
 
+/// playbook-- and a lower-case RFC 4122 UUID.
+[[nodiscard]] bool is_playbook_id(std::string_view id);
+
 }  // namespace remediate::playbook

@@ -45,7 +45,14 @@ Json run_json(const run::Run& run) {
     playbooks.push_back(Json{{"id", shown(playbook.id)},
                              {"name", shown(playbook.name)},
                              {"revision", playbook.revision},
-                             {"sha256", shown(playbook.sha256)}});
+                             {"sha256", shown(playbook.sha256)},
+                             {"signer", shown(playbook.signer)}});
+  Json stages = Json::array();
+  for (const run::StageState& stage : run.stages)
+    stages.push_back(Json{{"after", stage.after},
+                          {"of", stage.of},
+                          {"outcome", shown(stage.outcome)},
+                          {"reason", shown(stage.reason)}});
   for (const run::OperationState& state : run.operations) {
     const plan::Operation& operation = *state.operation;
     const bool instruction = operation.action == plan::Action::instruct;
@@ -73,6 +80,7 @@ Json run_json(const run::Run& run) {
                             {"root", display(plan.host.root)}}},
               {"approvers", std::move(approvers)},
               {"playbooks", std::move(playbooks)},
+              {"stages", std::move(stages)},
               {"operations", std::move(operations)}};
 }
 

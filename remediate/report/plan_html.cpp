@@ -89,9 +89,9 @@ std::string plan_html(const plan::Plan& plan) {
   for (const plan::LimitReport& limit : plan.limits)
     if (limit.fired)
       body += element("p",
-                      "Blocked: " + shown(limit.name) + ": " + std::to_string(limit.found) +
-                          " found, the limit is " + std::to_string(limit.limit) +
-                          ". This plan cannot be applied.",
+                      (limit.approvers == 0 ? "Blocked: " : "Above a limit: ") + shown(limit.name) +
+                          ": " + std::to_string(limit.found) + " found, the limit is " +
+                          std::to_string(limit.limit) + limit_effect(limit),
                       "bad");
   if (!plan.issues.empty())
     body += element(

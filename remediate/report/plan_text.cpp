@@ -14,9 +14,9 @@ void write_head(TextPage& page, const plan::Plan& plan) {
   page.paragraph(summary(plan), 2, Style::strong);
   for (const plan::LimitReport& limit : plan.limits)
     if (limit.fired)
-      page.paragraph("BLOCKED: " + shown(limit.name) + ": " + std::to_string(limit.found) +
-                         " found, the limit is " + std::to_string(limit.limit) +
-                         ". This plan cannot be applied.",
+      page.paragraph((limit.approvers == 0 ? "BLOCKED: " : "ABOVE A LIMIT: ") + shown(limit.name) +
+                         ": " + std::to_string(limit.found) + " found, the limit is " +
+                         std::to_string(limit.limit) + limit_effect(limit),
                      2, Style::bad);
   if (!plan.issues.empty())
     page.paragraph(
@@ -88,7 +88,10 @@ void write_rest(TextPage& page, const plan::Plan& plan) {
       page.item(words);
       continue;
     }
-    page.item("EXCEEDED, THIS PLAN IS BLOCKED: " + words, Style::bad);
+    page.item((limit.approvers == 0 ? "EXCEEDED, THIS PLAN IS BLOCKED: "
+                                    : "EXCEEDED, MORE APPROVERS ARE NEEDED: ") +
+                  words,
+              Style::bad);
     page.paragraph(limit_remedy(limit), 4, Style::bad);
   }
   page.heading("WHERE IT LOOKED");

@@ -137,6 +137,10 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
     facts.emplace_back("playbook", shown(playbook.name) + ", revision " +
                                        std::to_string(playbook.revision) + " (" +
                                        shown(playbook.id) + ")");
+  for (const run::StageState& stage : run.stages)
+    facts.emplace_back("stage", "after " + std::to_string(stage.after) + " of " +
+                                    std::to_string(stage.of) + ": " + shown(stage.outcome) + ", " +
+                                    shown(stage.reason));
   return facts;
 }
 

@@ -86,9 +86,11 @@ std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& pl
       {"policy", plan.policy_sha256.empty() ? "none: the built-in limits"
                                             : "sha256 " + shown(plan.policy_sha256)}};
   for (const plan::PlaybookReport& playbook : plan.playbooks)
-    facts.emplace_back("playbook",
-                       shown(playbook.name) + ", revision " + std::to_string(playbook.revision) +
-                           " (" + shown(playbook.id) + ", sha256 " + shown(playbook.sha256) + ")");
+    facts.emplace_back(
+        "playbook", shown(playbook.name) + ", revision " + std::to_string(playbook.revision) +
+                        " (" + shown(playbook.id) + ", sha256 " + shown(playbook.sha256) +
+                        (playbook.signer.empty() ? "" : ", signed by " + shown(playbook.signer)) +
+                        ")");
   return facts;
 }
 
@@ -117,16 +119,24 @@ std::string action_text(plan::Action action) {
 std::string limit_remedy(const plan::LimitReport& limit) {
   const bool settings = limit.name.starts_with("settings");
   const bool indicator = limit.name.starts_with("files removed by indicator");
-  const bool percent = limit.name.starts_with("files removed, as");
+  const bool percent = limit.name.find(" % of the ") != std::string::npos;
   const std::string key = settings    ? "max_settings"
-                          : indicator ? "max_files_per_indicator"
                           : percent   ? "max_percent"
+                          : indicator ? "max_files_per_indicator"
                                       : "max_files";
   return "Look first whether the indicator is too broad: a rule that is wrong hits many good " +
          std::string(settings ? "settings" : "files") +
          ". If every one is right, split the work (fewer playbooks or a narrower scope), or let "
          "whoever owns the host policy raise " +
-         key + ", then make a new plan.";
+         key + ", then make a new plan." +
+         (limit.approvers == 0 ? ""
+                               : " The policy also lets " + std::to_string(limit.approvers) +
+                                     " approvers go above it.");
+}
+
+std::string limit_effect(const plan::LimitReport& limit) {
+  if (limit.approvers == 0) return ". This plan cannot be applied.";
+  return ". The policy lets " + std::to_string(limit.approvers) + " approvers go above it.";
 }
 
 std::string issue_text(const plan::IssueReport& issue) {
@@ -140,6 +150,13 @@ std::vector<NextStep> next_steps(const plan::Plan& plan) {
         {"",
          "This plan cannot be applied: a limit was exceeded (see LIMITS). Making it and reading "
          "it changed nothing."}};
+  if (const std::uint64_t approvers = plan.approvers_above_limit(); approvers != 0)
+    return {
+        {"remediate approve plan.json --cert CERTIFICATE --key KEY",
+         "A limit was exceeded (see LIMITS). The host policy lets " + std::to_string(approvers) +
+             " approvers go above it. Each of them reads this, "
+             "asks whether an indicator is too broad, and signs:"},
+        {"remediate apply plan.json", "Then, before " + format_utc(plan.expires) + ", apply it:"}};
   if (!plan.has_changes())
     return {
         {"", plan.operations.empty()

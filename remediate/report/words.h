@@ -41,6 +41,8 @@ struct PlanCounts {
 /// What the operation does, for the reader of a plan: "quarantine", "reset setting", "instruct".
 [[nodiscard]] std::string action_text(plan::Action action);
 [[nodiscard]] std::string limit_remedy(const plan::LimitReport& limit);
+/// What a limit that fired means for this plan, as the end of a sentence.
+[[nodiscard]] std::string limit_effect(const plan::LimitReport& limit);
 [[nodiscard]] std::string issue_text(const plan::IssueReport& issue);
 
 /// A command and what it is for.

@@ -8,8 +8,10 @@
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
 #include "remediate/run/file_removal.h"
+#include "remediate/run/revisions.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
+#include "remediate/run/stages.h"
 #include "remediate/run/verify.h"
 
 namespace remediate::run {
@@ -30,12 +32,12 @@ bool unfinished(const Run& run, const OperationState& operation) {
           operation.state == State::sealed);
 }
 
-/// The operations from `next` that can share their flushes.
-std::vector<OperationState*> batch_from(Run& run, std::size_t& next) {
+/// The operations from `next` to before `end` that can share their flushes.
+std::vector<OperationState*> batch_from(Run& run, std::size_t& next, std::size_t end) {
   std::vector<OperationState>& operations = run.operations;
   std::vector<OperationState*> batch;
   std::uint64_t bytes = 0;
-  while (next < operations.size() && batch.size() < batch_files && bytes < batch_bytes) {
+  while (next < end && batch.size() < batch_files && bytes < batch_bytes) {
     OperationState& operation = operations[next];
     if (operation.operation->action == plan::Action::reset_setting && unfinished(run, operation))
       break;
@@ -57,22 +59,45 @@ Result<void> refuse(Session& session) {
   return session.flush();
 }
 
-/// Works through every operation that is not finished; true when it was stopped.
-Result<bool> work(Session& session) {
+/// Works through every operation before `end` that is not finished; true when it was stopped.
+Result<bool> work_until(Session& session, std::size_t& next, std::size_t end) {
   std::vector<OperationState>& operations = session.run.operations;
-  std::size_t next = 0;
-  while (next < operations.size()) {
+  while (next < end) {
     if (session.control.stop) return true;
     session.control.progress.step("apply", next, operations.size(),
                                   operations[next].operation->address);
-    std::vector<OperationState*> batch = batch_from(session.run, next);
+    std::vector<OperationState*> batch = batch_from(session.run, next, end);
     if (!batch.empty()) {
       TRY(remove_files(session, batch));
-    } else if (next < operations.size()) {
+    } else if (next < end) {
       TRY(reset_setting(session, operations[next]));
       ++next;
     }
   }
+  return false;
+}
+
+/// Stage by stage; true when it was stopped or stands still.
+Result<bool> work(Session& session) {
+  std::vector<OperationState>& operations = session.run.operations;
+  const std::vector<StageEnd> ends = stage_ends(session);
+  std::size_t next = 0;
+  for (std::size_t stage = 0; stage < ends.size(); ++stage) {
+    TRY_LET(const bool stopped, work_until(session, next, ends[stage].index));
+    if (stopped) return true;
+    // Where the next stage was worked through before, its own end is the place to ask.
+    const bool last = ends[stage].index == operations.size();
+    const std::size_t behind = stage + 1 < ends.size() ? ends[stage + 1].index : operations.size();
+    const bool begins = std::any_of(
+        operations.begin() + static_cast<std::ptrdiff_t>(next),
+        operations.begin() + static_cast<std::ptrdiff_t>(behind),
+        [&](const OperationState& operation) { return unfinished(session.run, operation); });
+    if (!last && !begins) continue;
+    TRY_LET(const bool still, stands_still(session, ends[stage]));
+    if (still) return true;
+  }
+  TRY_LET(const bool stopped, work_until(session, next, operations.size()));
+  if (stopped) return true;
   session.control.progress.step("apply", operations.size(), operations.size(), "");
   return false;
 }
@@ -163,6 +188,7 @@ void take_options(Session& session, const ApplyOptions& options) {
   session.max_sealed_bytes = options.max_sealed_bytes;
   session.tool = options.tool;
   session.refused = options.refused;
+  session.stages = options.stages;
 }
 
 Result<RunReport> work_and_close(Session& session) {
@@ -173,7 +199,8 @@ Result<RunReport> work_and_close(Session& session) {
   TRY_LET(RunReport report, close_phase(session, session.run.phase, stopped));
   if (session.hold_only)
     report.notices.emplace_back("the store has too little space to seal: originals are held only");
-  if (stopped)
+  std::ranges::move(session.notices, std::back_inserter(report.notices));
+  if (stopped && session.notices.empty())
     report.notices.push_back("stopped; `remediate resume " + session.run.name +
                              "` continues, `remediate rollback " + session.run.name +
                              "` takes it back");
@@ -230,7 +257,9 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
     return fail(
         Code::stale_plan, "plan " + plan.plan_id + " was applied before, by run " + name,
         "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
+  TRY(check_revisions(store, plan, options.older_revisions_allowed));
   TRY(check_drift(root, plan, plan.host.boot == boot));
+  TRY(probe_before(options.stages, control));
   TRY_LET(auto journal, start_run(host, store, approved, name));
   TRY_LET(Run run, load_run(store, name));
   Session session(host, store, root, run, journal, control);

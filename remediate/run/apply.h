@@ -16,13 +16,17 @@ struct ApplyOptions {
   /// Targets that a guard keeps out now, with the reason: not begun, outcome refused. What was
   /// begun before is finished.
   std::map<RawPath, std::string> refused;
+  ApplyStages stages{};
+  std::vector<std::string> older_revisions_allowed{};  // playbook ids; see check_revisions()
 };
 
 /// Does the plan and nothing else, in its order. Before the first effect every target is compared
 /// with its precondition: if one is no longer what was approved the whole plan is refused
 /// (stale_plan, every failed precondition named); a target that is merely gone is reported and
 /// the rest is done. After that each operation has its own outcome. Everything in the report is
-/// durable when it returns. stale_plan when the plan was applied before.
+/// durable when it returns. stale_plan when the plan was applied before, refused when it comes from
+/// an older revision of a playbook than was applied before or when the health probe fails before
+/// anything was done. In stages the run stands still, interrupted, where it must not go on.
 /// An Error after the first effect leaves a run that resume() continues.
 [[nodiscard]] Result<RunReport> apply(host::Host& host, const Store& store,
                                       const host::Directory& root,

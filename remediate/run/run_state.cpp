@@ -60,6 +60,23 @@ Result<void> take_data(OperationState& operation, const journal::Record& record)
   return {};
 }
 
+Result<void> take_stage(Run& run, const journal::Record& record) {
+  JsonReader reader(record.data, "");
+  StageState stage;
+  stage.time = record.time;
+  TRY_LET(stage.after, reader.unsigned_integer("after"));
+  TRY_LET(stage.of, reader.unsigned_integer("of"));
+  TRY_LET(stage.outcome, reader.string("outcome"));
+  TRY_LET(stage.reason, reader.string("reason"));
+  TRY(reader.done());
+  if (!record.operation.empty() || run.phase != "apply" || stage.after == 0 ||
+      stage.after > stage.of || stage.of > run.operations.size() ||
+      (stage.outcome != "passed" && stage.outcome != "failed" && stage.outcome != "waiting"))
+    return fail(Code::corrupt, "a stage record does not fit the run");
+  run.stages.push_back(std::move(stage));
+  return {};
+}
+
 Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
                   const journal::Record& record) {
   run.ended = record.time;
@@ -90,6 +107,7 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
     run.phase = phase;
     return {};
   }
+  if (record.type == journal::type::stage) return take_stage(run, record);
   const auto found = by_id.find(record.operation);
   if (found == by_id.end())
     return fail(Code::corrupt, "operation " + display(record.operation) + " is not in the plan");

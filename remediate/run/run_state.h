@@ -25,6 +25,15 @@ struct OperationState {
   bool selected = false;  // by the rollback that is under way; not recorded
 };
 
+/// The health between two stages, or after the last, as it was recorded.
+struct StageState {
+  std::uint64_t after = 0;  // so many operations had been worked through
+  std::uint64_t of = 0;
+  std::string outcome;  // passed, failed, waiting
+  std::string reason;   // what the probe said, or who let it pass
+  Timestamp time;
+};
+
 /// A run read from the store: plan, journal, and the state they give.
 struct Run {
   std::string name;
@@ -43,6 +52,7 @@ struct Run {
   std::string manifest_sha256;  // by the last closing
   std::string phase;            // what was closed or is open: apply, rollback, finalize
   std::vector<OperationState> operations;
+  std::vector<StageState> stages;  // in the order of the records
 };
 
 /// Takes one more record of an operation into the state, by the transitions; corrupt when it

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "remediate/plan/policy.h"
 #include "remediate/run/control.h"
+#include "remediate/run/probe.h"
 #include "remediate/run/run_state.h"
 
 namespace remediate::run {
@@ -30,6 +32,12 @@ struct RunReport {
   std::vector<std::string> notices;
 };
 
+/// How an apply is staged; both outlive the run. Without a plan there is one stage.
+struct ApplyStages {
+  const plan::Stages* plan = nullptr;
+  HealthProbe* probe = nullptr;  // none: a person looks between the stages
+};
+
 /// Everything a phase of a run works with; private to run/. The references outlive it.
 class Session {
  public:
@@ -52,6 +60,8 @@ class Session {
   std::uint64_t max_sealed_bytes = 0;
   std::string tool;
   std::map<RawPath, std::string> refused;  // targets that are not begun, with the reason
+  ApplyStages stages;
+  std::vector<std::string> notices{};                    // for the report
   const std::uint64_t loaded_length = journal.length();  // records when the session began
   bool hold_only = false;                                // not enough space to seal
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared

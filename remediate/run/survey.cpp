@@ -14,12 +14,14 @@
 #include "remediate/observe/scan.h"
 #include "remediate/plan/guards.h"
 #include "remediate/playbook/parse.h"
+#include "remediate/playbook/trust.h"
 
 namespace remediate::run {
 namespace {
 
 namespace fs = boost::filesystem;
 constexpr std::uint64_t max_playbook_bytes = 16u << 20;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
 constexpr std::uint64_t max_setting_bytes = 32u << 20;
 
 Result<std::string> read_all(std::istream& stream, const std::string& file) {
@@ -48,6 +50,21 @@ Result<std::string> read_playbook(const std::string& file) {
     return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
   std::ifstream stream(fs::path(file).c_str(), std::ios::binary);
   return read_all(stream, file);
+}
+
+/// Empty where there is no signature file.
+Result<std::string> read_signature(const std::string& file) {
+  const std::string name = file + std::string(playbook::signature_suffix);
+  boost::system::error_code error;
+  const std::uint64_t size = fs::file_size(name, error);
+  if (error == boost::system::errc::no_such_file_or_directory) return std::string();
+  if (error)
+    return fail(Code::signature, "cannot read " + display(name) + ": " + error.message(),
+                "the signature of a playbook is a file beside it");
+  if (size > max_signature_bytes)
+    return fail(Code::signature, display(name) + " has more than 1 MiB", "it is no signature");
+  std::ifstream stream(fs::path(name).c_str(), std::ios::binary);
+  return read_all(stream, name);
 }
 
 observe::Variables variables_of(const playbook::Playbook& playbook) {
@@ -304,10 +321,17 @@ plan::HostFacts host_facts(host::Host& host, const std::string& root_path, const
           identity.boot_id, root_path, root.id};
 }
 
-Result<std::vector<playbook::Playbook>> load_playbooks(const std::vector<std::string>& files) {
+Result<std::vector<playbook::Playbook>> load_playbooks(const std::vector<std::string>& files,
+                                                       const HostPolicy& policy, Timestamp now) {
   std::vector<playbook::Playbook> playbooks;
   for (const std::string& file : files) {
     TRY_LET(const std::string bytes, read_playbook(file));
+    std::string signer;
+    if (!policy.playbook_signers.empty()) {
+      TRY_LET(const std::string signature, read_signature(file));
+      TRY_LET(signer,
+              playbook::check_signature(bytes, file, signature, policy.playbook_signers, now));
+    }
     auto parsed = playbook::parse_playbook(bytes, file);
     if (!parsed) {
       Error error{Code::bad_input,
@@ -318,6 +342,7 @@ Result<std::vector<playbook::Playbook>> load_playbooks(const std::vector<std::st
         error.causes.push_back(diagnostic.text());
       return std::unexpected(std::move(error));
     }
+    parsed->playbook.signer = std::move(signer);
     playbooks.push_back(std::move(parsed->playbook));
   }
   return playbooks;

@@ -24,9 +24,11 @@ struct SurveyOptions {
   const Result<host::FilesInUse>* in_use = nullptr;
 };
 
-/// Reads and validates playbooks; bad_input with every diagnostic as a cause.
+/// Reads and validates playbooks; bad_input with every diagnostic as a cause. Where the policy
+/// names playbook signers, signature unless one of them signed the very bytes that are parsed
+/// (in FILE.p7s); `now` is when their certificates must be valid.
 [[nodiscard]] Result<std::vector<playbook::Playbook>> load_playbooks(
-    const std::vector<std::string>& files);
+    const std::vector<std::string>& files, const HostPolicy& policy, Timestamp now);
 
 /// Looks at the host below the root and plans. Changes nothing there: files are opened for reading
 /// only, and where the host allows without changing their access times.

@@ -18,13 +18,21 @@ fail() {
 
 cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/out" >"$work/log" 2>&1 ||
   { cat "$work/log"; fail "cpack failed"; }
-mapfile -t packages < <(find "$work/out" -maxdepth 1 -name '*.deb')
-((${#packages[@]} == 1)) || fail "${#packages[@]} packages were built"
-deb=${packages[0]}
+mapfile -t packages < <(find "$work/out" -maxdepth 1 -name '*.deb' | sort)
+((${#packages[@]} == 2)) || fail "${#packages[@]} packages were built"
+probe=$(find "$work/out" -maxdepth 1 -name 'remediate-probe_*.deb')
+deb=$(find "$work/out" -maxdepth 1 -name 'remediate_*.deb')
+[[ -n $probe && -n $deb ]] || fail "not the two packages: ${packages[*]}"
 depends=$(dpkg-deb -f "$deb" Depends)
 echo "$(basename "$deb"), $(stat -c %s "$deb") bytes, depends on: $depends"
 [[ $depends == libc6* ]] || fail "unexpected dependencies: $depends"
 [[ $depends != *,* ]] || fail "more than the C library is needed: $depends"
+
+probe_depends=$(dpkg-deb -f "$probe" Depends)
+echo "$(basename "$probe"), $(stat -c %s "$probe") bytes, depends on: $probe_depends"
+[[ $probe_depends == *libcpprest* ]] || fail "the probe does not name its library: $probe_depends"
+[[ $(dpkg-deb -c "$probe" | awk '$1 ~ /^-/ {print $6}') == ./usr/libexec/remediate/remediate-probe ]] ||
+  fail "the probe's package holds other files"
 
 listing=$(dpkg-deb -c "$deb" | awk '{print $6}')
 for path in ./usr/bin/remediate ./usr/share/man/man1/remediate.1 ./usr/share/doc/remediate/copyright \

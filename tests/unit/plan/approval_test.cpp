@@ -22,7 +22,7 @@ struct Asked {
   HostFacts host;
   std::string policy_sha256 = "policy-digest";
   std::string signature{}, confirmed{};
-  std::vector<crypto::Certificate> approvers{};
+  std::vector<crypto::Certificate> approvers{}, playbook_signers{};
   PlanFile file;
   Timestamp now;
 
@@ -45,7 +45,8 @@ struct Asked {
                            .host = host,
                            .store = std::nullopt,
                            .confirmed_id = confirmed,
-                           .now = now});
+                           .now = now,
+                           .playbook_signers = playbook_signers});
   }
   [[nodiscard]] Error refused() const {
     auto result = check();
@@ -178,6 +179,86 @@ TEST_CASE("an approver's certificate has to be valid today", "[approval]") {
   const Error error = asked.refused();
   CHECK(error.code == Code::approval);
   CHECK(error.text().find("not valid today") != std::string::npos);
+}
+
+TEST_CASE("the playbooks of a plan must satisfy the policy of today", "[approval]") {
+  Asked asked;
+  const Person soc = person("soc", {1'799'000'000, 0}, 30);
+  const Person old = person("old", {1'700'000'000, 0}, 30);
+  const auto plan_signed_by = [&](const std::string& fingerprint) {
+    asked.planned.playbooks.front().signer = fingerprint;
+    asked.plan();
+  };
+  std::string reason;
+  SECTION("signed by one of the signers") {
+    asked.playbook_signers = {old.certificate, soc.certificate};
+    plan_signed_by(soc.certificate.fingerprint());
+    CHECK(asked.check());
+    return;
+  }
+  SECTION("not signed") {
+    asked.playbook_signers = {soc.certificate};
+    reason = "was not signed";
+  }
+  SECTION("by somebody else") {
+    asked.playbook_signers = {soc.certificate};
+    plan_signed_by(old.certificate.fingerprint());
+    reason = "whom the policy does not name";
+  }
+  SECTION("by somebody whose certificate has ended") {
+    asked.playbook_signers = {old.certificate};
+    plan_signed_by(old.certificate.fingerprint());
+    reason = "not valid today";
+  }
+  SECTION("an older revision than the minimum of today") {
+    asked.policy.minimum_revisions["playbook--1"] = 3;
+    reason = "asks for 3 or later";
+  }
+  const Error error = asked.refused();
+  INFO(error.text());
+  CHECK(error.code == Code::approval);
+  CHECK(error.text().find(reason) != std::string::npos);
+}
+
+TEST_CASE("above a limit as many approvers are needed as the policy says", "[approval]") {
+  Asked asked;
+  const Person alice = person("alice", asked.now), bob = person("bob", asked.now);
+  asked.policy.threshold = 1;
+  asked.policy.max_files = 0;
+  asked.planned.policy = asked.policy;
+  asked.approvers = {alice.certificate, bob.certificate};
+  const auto sign = [&](const Policy& policy) {
+    asked.policy = asked.planned.policy = policy;
+    asked.plan();
+    asked.signature = must(crypto::sign_detached(asked.file.bytes, alice.certificate, alice.key));
+  };
+  const auto both = [&] {
+    asked.signature =
+        must(crypto::add_signer(asked.signature, asked.file.bytes, bob.certificate, bob.key));
+  };
+  Policy policy = asked.policy;
+  sign(policy);
+  both();
+  CHECK(asked.refused().text().find("limit reached") != std::string::npos);
+  policy.approvers_above_limit = 2;
+  sign(policy);
+  const Error one = asked.refused();
+  INFO(one.text());
+  CHECK(one.code == Code::approval);
+  CHECK(one.text().find("goes above a limit, for which the policy asks for 2 approvals and 1") !=
+        std::string::npos);
+  both();
+  CHECK(must(asked.check()).approvers().size() == 2);
+  CHECK(approvals_needed(asked.file.plan, asked.policy) == 2);
+  policy.max_files = 1;  // below the limit the threshold is enough
+  sign(policy);
+  CHECK(asked.check());
+  CHECK(approvals_needed(asked.file.plan, asked.policy) == 1);
+  policy.max_files = 0;  // a confirmation is no approval
+  policy.threshold = 0;
+  sign(policy);
+  asked.signature.clear();
+  CHECK(asked.refused().code == Code::approval);
 }
 
 }  // namespace remediate::plan::test

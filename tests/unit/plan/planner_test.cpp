@@ -189,6 +189,56 @@ TEST_CASE("limits block and are counted", "[planner]") {
   CHECK(fired() == Fired{{0, 12}});
 }
 
+TEST_CASE("the share holds for each scope and for each indicator in it", "[planner]") {
+  Planned planned;
+  for (int number = 0; number < 24; ++number) {
+    planned.survey.matches.push_back(match("www/" + std::to_string(number) + ".php",
+                                           number % 2 == 0 ? "a" : "b",
+                                           static_cast<std::uint64_t>(100 + number)));
+    planned.survey.matches.back().scope = number < 12 ? "web" : "small";
+  }
+  planned.survey.scopes = {{"playbook--1", "web", "/www", "www", true, 1'000},
+                           {"playbook--1", "web", "/srv", "srv", true, 200},
+                           {"playbook--1", "small", "/s", "s", true, 90'000},
+                           {"playbook--2", "web", "/www", "www", true, 90'000}};
+  const auto fired = [&] {
+    std::vector<std::string> all;
+    for (const LimitReport& limit : planned.plan().limits)
+      if (limit.fired) all.push_back(limit.name.substr(0, limit.name.find(',')));
+    return all;
+  };
+  CHECK(fired().empty());  // 1 % of 1,200 are the 12 of scope web
+  planned.survey.scopes[1].files = 199;
+  CHECK(fired() == std::vector<std::string>{"files removed in scope web"});
+  planned.survey.scopes[2].files = 1'000;
+  CHECK(fired() ==
+        std::vector<std::string>{"files removed in scope small", "files removed in scope web"});
+  planned.policy.small_scope_files = 5;
+  planned.survey.scopes.resize(2);  // a scope that the plan does not list counts as empty
+  CHECK(fired() == std::vector<std::string>{"files removed in scope small",
+                                            "files removed in scope web",
+                                            "files removed by indicator a in scope small",
+                                            "files removed by indicator b in scope small"});
+  planned.policy.max_percent = 0;
+  CHECK(fired().size() == 7);
+  CHECK(planned.plan().blocked());
+  planned.policy.approvers_above_limit = 2;
+  CHECK_FALSE(planned.plan().blocked());
+  CHECK(planned.plan().approvers_above_limit() == 2);
+}
+
+TEST_CASE("a revision that is older than the policy's minimum plans nothing", "[planner]") {
+  Planned planned;
+  planned.policy.minimum_revisions["playbook--1"] = 2;
+  planned.policy.minimum_revisions["playbook--2"] = 9;
+  CHECK(planned.result());
+  planned.policy.minimum_revisions["playbook--1"] = 3;
+  const auto result = planned.result();
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == Code::bad_input);
+  CHECK(result.error().message.find("files.json") != std::string::npos);
+}
+
 TEST_CASE("a playbook that no longer holds plans nothing", "[planner]") {
   Planned planned;
   SECTION("revoked") { planned.playbooks.front().revoked = true; }

@@ -110,6 +110,7 @@ struct Planned {
                    "disk",
                    {8, 2, 1}};
     survey.files_scanned = 100'000;
+    survey.scopes = {{"playbook--1", "web", "/www", "www", true, 100'000}};
   }
   [[nodiscard]] Result<Plan> result() const {
     return make_plan({playbooks, policy, "policy-digest", "remediate test", "nonce", now}, survey);

@@ -156,6 +156,32 @@ TEST_CASE("a policy that others could have written is refused", "[host_policy]")
   CHECK(load_policy(folder.host, path));
 }
 
+TEST_CASE("the files that a policy names are held to the same", "[host_policy]") {
+  Folder folder;
+  const std::string signer = "/etc/remediate/keys/soc.crt";
+  folder.write(signer, keys().store.signer_certificate);
+  folder.write("/etc/remediate/policy.json",
+               R"({"format_version": 1, "playbook_signers": ["keys/soc.crt"]})");
+  const HostPolicy policy = must(load_policy(folder.host, ""));
+  CHECK(policy.playbook_signers.size() == 1);
+  folder.mode(signer, 0664, 0);
+  CHECK(load_policy(folder.host, "").error().code == Code::configuration);
+  folder.mode(signer, 0644, 1000);
+  CHECK(load_policy(folder.host, "").error().code == Code::configuration);
+  folder.mode(signer, 0644, 0);
+  CHECK(load_policy(folder.host, ""));
+}
+
+TEST_CASE("a policy's path is read without its dots", "[host_policy]") {
+  Folder folder;
+  folder.write("/etc/remediate/policy.json", R"({"format_version": 1})");
+  CHECK(load_policy(folder.host, "/etc/./remediate//policy.json"));
+  CHECK(load_policy(folder.host, "/etc/none/../remediate/policy.json"));
+  CHECK(load_policy(folder.host, "/").error().code == Code::configuration);
+  CHECK(load_policy(folder.host, "/etc/remediate/none/policy.json").error().code ==
+        Code::not_found);
+}
+
 TEST_CASE("a certificate is missing, twice, or the policy cannot be read", "[host_policy]") {
   Folder folder;
   folder.write("/etc/remediate/alice.crt", keys().store.signer_certificate);

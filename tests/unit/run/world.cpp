@@ -236,7 +236,7 @@ Recovery World::recovery() const {
 }
 
 ApplyOptions World::options(const Store& store) const {
-  return {{store.recovery()}, max_sealed_bytes, "remediate test"};
+  return {{store.recovery()}, max_sealed_bytes, "remediate test", stages, older_revisions_allowed};
 }
 
 Result<RunReport> World::apply(const plan::PlanFile& file) {

@@ -105,6 +105,8 @@ class World {
   Quiet progress;
   std::atomic<bool> stop{false};
   std::uint64_t max_sealed_bytes = 1u << 20;
+  ApplyStages stages;
+  std::vector<std::string> older_revisions_allowed;
 
  private:
   [[nodiscard]] ApplyOptions options(const Store& store) const;

@@ -1,0 +1,281 @@
+#include "remediate/run/stages.h"
+
+#include "remediate/run/revisions.h"
+#include "world.h"
+
+namespace remediate::run::test {
+namespace {
+
+/// Six operations that change something: with these sizes the run asks after 1, 3 and all 6.
+const plan::Stages small_stages{{1, 2}, std::nullopt};
+constexpr std::array<std::uint64_t, 3> boundaries = {1, 3, 6};
+
+class FakeProbe final : public HealthProbe {
+ public:
+  enum class Kind { passes, fails, hangs, stops };
+  Kind kind = Kind::fails;
+  std::size_t wrong_at = 1000;  // the question that `kind` answers; the others pass
+  std::size_t asked = 0;
+
+  Result<ProbeAnswer> ask(const std::atomic<bool>&) override {
+    if (asked++ != wrong_at || kind == Kind::passes) return ProbeAnswer{true, "status 200"};
+    if (kind == Kind::hangs) return fail(Code::limit, "no answer within 10 s");
+    if (kind == Kind::stops) return fail(Code::interrupted, "it was stopped");
+    return ProbeAnswer{false, "status 500, expected 200"};
+  }
+  std::string name() const override { return "http://server.test/health"; }
+};
+
+struct Staged {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  FakeProbe probe;
+  plan::PlanFile plan = world.plan();
+  Snapshot before = world.snapshot();
+
+  Staged() { world.stages = {&small_stages, &probe}; }
+  [[nodiscard]] Run load(const std::string& run) {
+    return must(load_run(*world.open_store(), run));
+  }
+  [[nodiscard]] std::uint64_t done(const std::string& run) {
+    std::uint64_t count = 0;
+    for (const OperationState& operation : load(run).operations)
+      if (operation.state == State::done) ++count;
+    return count;
+  }
+  void check_whole(const std::string& run) {
+    const VerifyReport report = must(world.verify(run));
+    INFO(findings(report));
+    CHECK(report.ok());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a staged apply asks before, between and after", "[stages]") {
+  Staged staged;
+  const RunReport report = must(staged.world.apply(staged.plan));
+  INFO(text(report));
+  CHECK(report.status == "done");
+  CHECK_FALSE(report.interrupted);
+  CHECK(staged.probe.asked == 4);
+  const Run run = staged.load(report.run);
+  CHECK(run.closed);
+  REQUIRE(run.stages.size() == boundaries.size());
+  for (std::size_t at = 0; at < boundaries.size(); ++at) {
+    CHECK(run.stages[at].after == boundaries[at]);
+    CHECK(run.stages[at].of == 6);
+    CHECK(run.stages[at].outcome == "passed");
+  }
+  staged.check_whole(report.run);
+  CHECK(must(staged.world.resume(report.run)).status == "done");
+  CHECK(staged.probe.asked == 4);  // nothing is left to ask about
+}
+
+TEST_CASE("a probe that fails at first leaves nothing behind", "[stages]") {
+  Staged staged;
+  staged.probe.wrong_at = 0;
+  staged.probe.kind = GENERATE(FakeProbe::Kind::fails, FakeProbe::Kind::hangs);
+  const auto refused = staged.world.apply(staged.plan);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::refused);
+  CHECK(refused.error().text().find("http://server.test/health") != std::string::npos);
+  CHECK(difference(staged.before, staged.world.snapshot()).empty());
+  CHECK(must(staged.world.open_store()->run_names()).empty());
+  CHECK(must(staged.world.apply(staged.plan)).status == "done");
+}
+
+TEST_CASE("a probe that fails between stages stops the run there", "[stages]") {
+  Staged staged;
+  const std::size_t boundary = GENERATE(0u, 1u, 2u);
+  staged.probe.wrong_at = boundary + 1;
+  staged.probe.kind = GENERATE(FakeProbe::Kind::fails, FakeProbe::Kind::hangs);
+  const RunReport report = must(staged.world.apply(staged.plan));
+  INFO(text(report));
+  CHECK(report.interrupted);
+  CHECK(staged.done(report.run) == boundaries[boundary]);
+  const bool fails = staged.probe.kind == FakeProbe::Kind::fails;
+  REQUIRE(report.notices.size() == 1);
+  const std::string& notice = report.notices.front();
+  INFO(notice);
+  for (const std::string& word :
+       {std::string("http://server.test/health"),
+        std::string(fails ? "status 500" : "no answer within"),
+        "after " + std::to_string(boundaries[boundary]) + " of 6",
+        std::to_string(6 - boundaries[boundary]) + " were not begun", "resume " + report.run})
+    CHECK(notice.find(word) != std::string::npos);
+  Run run = staged.load(report.run);
+  CHECK_FALSE(run.closed);
+  REQUIRE_FALSE(run.stages.empty());
+  CHECK(run.stages.back().outcome == "failed");
+  staged.check_whole(report.run);
+
+  SECTION("resume asks again, stands still again, then goes on") {
+    staged.probe.wrong_at = staged.probe.asked;
+    CHECK(must(staged.world.resume(report.run)).interrupted);
+    CHECK(staged.done(report.run) == boundaries[boundary]);
+    const RunReport resumed = must(staged.world.resume(report.run));
+    INFO(text(resumed));
+    CHECK(resumed.status == "done");
+    CHECK_FALSE(resumed.interrupted);
+    CHECK(staged.done(report.run) == 6);
+    staged.check_whole(report.run);
+    must(staged.world.rollback(report.run));
+    CHECK(difference(staged.before, staged.world.snapshot()).empty());
+  }
+  SECTION("rollback takes back what was done") {
+    const RunReport back = must(staged.world.rollback(report.run));
+    INFO(text(back));
+    CHECK(back.status == "done");
+    CHECK(difference(staged.before, staged.world.snapshot()).empty());
+    staged.check_whole(report.run);
+  }
+  SECTION("a policy without stages today lets resume go on") {
+    staged.world.stages = {};
+    CHECK(must(staged.world.resume(report.run)).status == "done");
+    CHECK(staged.done(report.run) == 6);
+  }
+}
+
+TEST_CASE("a stop while the probe is asked is no answer", "[stages]") {
+  Staged staged;
+  staged.probe.kind = FakeProbe::Kind::stops;
+  SECTION("before anything") {
+    staged.probe.wrong_at = 0;
+    const auto stopped = staged.world.apply(staged.plan);
+    REQUIRE_FALSE(stopped);
+    CHECK(stopped.error().code == Code::interrupted);
+    CHECK(difference(staged.before, staged.world.snapshot()).empty());
+  }
+  SECTION("between") {
+    staged.probe.wrong_at = 2;
+    const RunReport report = must(staged.world.apply(staged.plan));
+    CHECK(report.interrupted);
+    CHECK(staged.done(report.run) == 3);
+    CHECK(staged.load(report.run).stages.size() == 1);
+    CHECK(report.notices.front().find("stopped") != std::string::npos);
+    CHECK(must(staged.world.resume(report.run)).status == "done");
+    CHECK(staged.probe.asked == 5);  // what had passed is not asked again
+  }
+}
+
+TEST_CASE("without a probe every stage waits for a person", "[stages]") {
+  Staged staged;
+  staged.world.stages.probe = nullptr;
+  const RunReport first = must(staged.world.apply(staged.plan));
+  CHECK(first.interrupted);
+  CHECK(staged.done(first.run) == 1);
+  CHECK(staged.load(first.run).stages.back().outcome == "waiting");
+  staged.check_whole(first.run);
+  const RunReport second = must(staged.world.resume(first.run));
+  CHECK(second.interrupted);
+  CHECK(staged.done(first.run) == 3);
+  const RunReport third = must(staged.world.resume(first.run));
+  CHECK_FALSE(third.interrupted);
+  CHECK(third.status == "done");
+  CHECK(staged.done(first.run) == 6);
+  CHECK(staged.load(first.run).stages.size() == 4);
+  staged.check_whole(first.run);
+  must(staged.world.rollback(first.run));
+  CHECK(difference(staged.before, staged.world.snapshot()).empty());
+}
+
+TEST_CASE("a kill at any call of a staged apply loses no stage", "[stages]") {
+  std::size_t kills = 0;
+  for (std::size_t at = 0;; at += 7) {
+    Staged staged;
+    std::size_t count = 0;
+    bool dead = false;
+    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+      dead = dead || count++ == at;
+      return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
+    });
+    const auto applied = staged.world.apply(staged.plan);
+    staged.memory.host.set_fault_hook({});
+    if (!dead) break;
+    ++kills;
+    INFO("call " << at);
+    const std::vector<std::string> runs = must(staged.world.open_store()->run_names());
+    if (runs.empty()) continue;
+    const std::size_t asked = staged.probe.asked;
+    std::size_t passed = 0;
+    for (const StageState& stage : staged.load(runs.front()).stages)
+      if (stage.outcome == "passed") ++passed;
+    const RunReport resumed = must(staged.world.resume(runs.front()));
+    INFO(text(resumed));
+    CHECK_FALSE(resumed.interrupted);
+    CHECK(staged.load(runs.front()).closed);
+    CHECK(staged.probe.asked - asked <= boundaries.size() - passed);
+    staged.check_whole(runs.front());
+    must(staged.world.rollback(runs.front()));
+    CHECK(difference(staged.before, staged.world.snapshot(), false).empty());
+  }
+  CHECK(kills > 20);
+}
+
+TEST_CASE("a stage record that does not fit is corrupt", "[stages]") {
+  Staged staged;
+  const RunReport report = must(staged.world.apply(staged.plan));
+  const auto store = staged.world.open_store();
+  journal::Contents journal = must(journal::read_journal(
+      must(host::read_whole(store->journals(), journal_name(report.run), 1u << 24))));
+  const auto stage =
+      std::ranges::find(journal.records, journal::type::stage, &journal::Record::type);
+  REQUIRE(stage != journal.records.end());
+  CHECK(fold(staged.plan, journal));
+  SECTION("after nothing") { stage->data["after"] = 0; }
+  SECTION("after more than there are") { stage->data["after"] = 7; }
+  SECTION("more than the plan has") { stage->data["of"] = 100; }
+  SECTION("another outcome") { stage->data["outcome"] = "skipped"; }
+  SECTION("a member more") { stage->data["more"] = true; }
+  SECTION("of an operation") { stage->operation = "op-0001"; }
+  SECTION("before the start") { std::swap(*stage, journal.records.front()); }
+  CHECK_FALSE(fold(staged.plan, journal));
+}
+
+TEST_CASE("an older revision of a playbook than was applied is refused", "[revisions]") {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  const auto plan_of = [&](std::uint64_t revision) {
+    plan::Plan plan = world.plan().plan;
+    plan.playbooks.front().revision = revision;
+    return plan::write_plan(std::move(plan));
+  };
+  const RunReport first = must(world.apply(plan_of(5)));
+  must(world.rollback(first.run));  // it counts all the same
+  const plan::PlanFile older = plan_of(4);
+  const auto refused = world.apply(older);
+  REQUIRE_FALSE(refused);
+  INFO(refused.error().text());
+  CHECK(refused.error().code == Code::refused);
+  for (const std::string& word : {std::string("revision 4"), std::string("revision 5"), first.run})
+    CHECK(refused.error().text().find(word) != std::string::npos);
+  CHECK(refused.error().remedy.find("allow_older_revisions") != std::string::npos);
+  world.older_revisions_allowed = {"playbook--99999999-2222-4333-8444-555555555555"};
+  CHECK_FALSE(world.apply(older));
+  world.older_revisions_allowed = {older.plan.playbooks.front().id};
+  const RunReport second = must(world.apply(older));
+  must(world.rollback(second.run));
+  world.older_revisions_allowed.clear();
+  CHECK_FALSE(world.apply(plan_of(4)));
+  CHECK(world.apply(plan_of(5)));
+}
+
+TEST_CASE("a run that cannot be read hides no revision", "[revisions]") {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  const RunReport first = must(world.apply(world.plan()));
+  must(world.rollback(first.run));
+  const plan::PlanFile plan = world.plan();
+  const auto store = world.open_store();
+  const auto folder =
+      must(store->runs().open_directory(must(RawPath::parse(first.run)), host::Mounts::stay));
+  must(folder->remove_file("plan.json"));
+  const auto refused = world.apply(plan);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text().find(first.run) != std::string::npos);
+  world.older_revisions_allowed = {plan.plan.playbooks.front().id};
+  CHECK(world.apply(plan));
+}
+
+}  // namespace remediate::run::test
