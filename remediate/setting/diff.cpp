@@ -159,4 +159,33 @@ std::string unified_diff(std::string_view before, std::string_view after) {
   return out;
 }
 
+std::optional<std::vector<std::pair<std::size_t, std::size_t>>> matching_items(
+    const std::vector<std::string_view>& a, const std::vector<std::string_view>& b) {
+  std::vector<std::pair<std::size_t, std::size_t>> pairs;
+  std::size_t head = 0;
+  while (head < a.size() && head < b.size() && a[head] == b[head]) {
+    pairs.emplace_back(head, head);
+    ++head;
+  }
+  std::size_t tail = 0;
+  while (tail < a.size() - head && tail < b.size() - head &&
+         a[a.size() - 1 - tail] == b[b.size() - 1 - tail])
+    ++tail;
+  const auto middle = [&](const Lines& all) {
+    return Lines(all.begin() + static_cast<std::ptrdiff_t>(head),
+                 all.end() - static_cast<std::ptrdiff_t>(tail));
+  };
+  std::vector<Step> steps;
+  if (!shortest_edit(middle(a), middle(b), steps)) return std::nullopt;
+  std::size_t i = head;
+  std::size_t j = head;
+  for (const Step& step : steps) {
+    if (step.kind == ' ') pairs.emplace_back(i, j);
+    if (step.kind != '+') ++i;
+    if (step.kind != '-') ++j;
+  }
+  for (; tail > 0; --tail) pairs.emplace_back(a.size() - tail, b.size() - tail);
+  return pairs;
+}
+
 }  // namespace remediate::setting

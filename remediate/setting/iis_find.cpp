@@ -1,10 +1,8 @@
 #include <array>
-#include <memory>
-
-#include <re2/re2.h>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/setting/attribute_test.h"
 #include "remediate/setting/iis_edit.h"
 #include "remediate/setting/redact.h"
 
@@ -36,48 +34,18 @@ std::vector<std::string> split_path(std::string_view path) {
   }
 }
 
-struct CompiledTest {
-  const AttributeTest* test;
-  std::unique_ptr<RE2> pattern;  // none without `matches`
-};
-
-Result<std::vector<CompiledTest>> compile(const std::vector<AttributeTest>& where) {
-  std::vector<CompiledTest> out;
-  for (const auto& test : where) {
-    if (test.name.empty())
-      return fail(Code::bad_input, "a test of an attribute names no attribute", "give its name");
-    if (test.absent && (test.equals || test.matches))
-      return fail(Code::bad_input,
-                  "the test of " + display(test.name, 80) +
-                      " wants the attribute absent and its value tested",
-                  "use one of the two");
-    CompiledTest compiled{&test, nullptr};
-    if (test.matches) {
-      RE2::Options options;
-      options.set_log_errors(false);
-      compiled.pattern = std::make_unique<RE2>(*test.matches, options);
-      if (!compiled.pattern->ok())
-        return fail(Code::bad_input,
-                    "the pattern for " + display(test.name, 80) +
-                        " is not a regular expression: " + display(compiled.pattern->error(), 200),
-                    "write it in RE2 syntax (no look-around, no back references)");
-    }
-    out.push_back(std::move(compiled));
-  }
-  return out;
-}
-
-struct Candidate {
+struct Candidate final : AttributeTests::Values {
+  Candidate(const Model& the_model, std::uint32_t the_index) : model(the_model), index(the_index) {}
   const Model& model;
   std::uint32_t index;
-  std::vector<std::pair<std::string, std::string>> synthetic;
+  std::vector<std::pair<std::string, std::string>> synthetic{};
 
-  [[nodiscard]] const std::string* value(std::string_view name) const {
+  [[nodiscard]] const std::string* value(std::string_view name) const override {
     for (const auto& [key, value_] : synthetic)
       if (key == name) return &value_;
     return model.elements[index].attribute(name);
   }
-  [[nodiscard]] std::string shown(std::string_view name, const std::string& value_) const {
+  [[nodiscard]] std::string shown(std::string_view name, const std::string& value_) const override {
     return is_secret_attribute(model.elements[index], name, value_) ? std::string(secret_mark)
                                                                     : value_;
   }
@@ -101,7 +69,7 @@ std::uint32_t root_child(const Model& model, std::uint32_t parent, Role role) {
 }
 
 Candidate candidate_for(const Model& model, std::uint32_t index) {
-  Candidate out{model, index, {}};
+  Candidate out(model, index);
   const auto role = model.elements[index].role;
   if (role == Role::application || role == Role::virtual_directory)
     add_value(out, "@site", model.ancestor(index, Role::site), "name");
@@ -116,33 +84,6 @@ Candidate candidate_for(const Model& model, std::uint32_t index) {
             "physicalPath");
   add_value(out, "@location", model.ancestor(index, Role::location), "path");
   return out;
-}
-
-/// The reason when every test holds.
-std::optional<std::string> reason(const Candidate& candidate,
-                                  const std::vector<CompiledTest>& tests, std::string_view kind) {
-  std::string out;
-  for (const auto& [test, pattern] : tests) {
-    const auto* value = candidate.value(test->name);
-    if (test->absent) {
-      if (value) return std::nullopt;
-      out += (out.empty() ? "" : "; ") + test->name + " is absent";
-      continue;
-    }
-    if (!value) return std::nullopt;
-    out += (out.empty() ? "" : "; ") + test->name + " is '" + candidate.shown(test->name, *value) +
-           "'";
-    if (test->equals) {
-      if (test->ignore_case ? !ascii_iequals(*test->equals, *value) : *test->equals != *value)
-        return std::nullopt;
-      out += " as wanted";
-    }
-    if (pattern) {
-      if (!RE2::PartialMatch(*value, *pattern)) return std::nullopt;
-      out += " and matches /" + *test->matches + "/";
-    }
-  }
-  return out.empty() ? "every " + std::string(kind) : out;
 }
 
 bool has_path(const Model& model, std::uint32_t index, const std::vector<std::string>& names) {
@@ -175,14 +116,14 @@ Result<std::vector<Setting>> find_settings(const Document& document, const Query
     return fail(Code::bad_input,
                 "'" + display(query.path, 200) + "' is no path of elements below <configuration>",
                 "write the names from the section on, separated by '/': system.web/httpRuntime");
-  TRY_LET(const auto tests, compile(query.where));
+  TRY_LET(const auto tests, AttributeTests::compile(query.where, false));
   std::vector<Setting> out;
   std::size_t counted = 0;
   std::size_t line = 1;
   for (std::uint32_t i = 0; i < model.elements.size(); ++i) {
     if (by_path ? !has_path(model, i, names) : model.elements[i].role != kind->role) continue;
     const auto candidate = candidate_for(model, i);
-    auto why = reason(candidate, tests, query.kind);
+    auto why = tests.reason(candidate, query.kind);
     if (!why) continue;
     Setting setting;
     setting.kind = query.kind;

@@ -1,6 +1,9 @@
 #include "remediate/setting/provider.h"
 
+#include <algorithm>
+
 #include "remediate/base/try.h"
+#include "remediate/setting/directives.h"
 #include "remediate/setting/iis_edit.h"
 #include "remediate/setting/redact.h"
 #include "remediate/setting/xml_difference.h"
@@ -41,15 +44,64 @@ class IisXml final : public FileProvider {
   }
 };
 
+/// .htaccess and .user.ini.
+class Directives final : public FileProvider {
+ public:
+  explicit Directives(const Grammar& grammar) : grammar_(grammar) {}
+  [[nodiscard]] std::string_view name() const override { return grammar_.provider; }
+
+  [[nodiscard]] Result<std::vector<Setting>> find(std::string_view file,
+                                                  const Query& query) const override {
+    return find_directives(grammar_, file, query);
+  }
+
+  [[nodiscard]] Result<Edited> edit(std::string_view file,
+                                    const std::vector<Edit>& edits) const override {
+    return edit_directives(grammar_, file, edits);
+  }
+
+  [[nodiscard]] Result<Edited> undo(std::string_view before, std::string_view after,
+                                    std::string_view current) const override {
+    return undo_directives(grammar_, before, after, current);
+  }
+
+  [[nodiscard]] Result<std::vector<Difference>> compare(std::string_view a,
+                                                        std::string_view b) const override {
+    TRY_LET(const DirectiveFile first, grammar_.parse(a));
+    TRY_LET(const DirectiveFile second, grammar_.parse(b));
+    return compare_directives(first, second);
+  }
+
+  [[nodiscard]] Result<std::string> redact(std::string_view file) const override {
+    TRY_LET(const DirectiveFile parsed, grammar_.parse(file));
+    return redact_directives(parsed);
+  }
+
+ private:
+  const Grammar& grammar_;
+};
+
+const std::vector<const FileProvider*>& providers() {
+  static const IisXml iis_xml;
+  static const Directives htaccess(htaccess_grammar());
+  static const Directives user_ini(user_ini_grammar());
+  static const std::vector<const FileProvider*> all{&iis_xml, &htaccess, &user_ini};
+  return all;
+}
+
 }  // namespace
 
 std::unique_ptr<FileProvider> make_iis_xml_provider() { return std::make_unique<IisXml>(); }
 
 const FileProvider* find_provider(std::string_view name) {
-  static const IisXml iis_xml;
-  return name == iis_xml.name() ? &iis_xml : nullptr;
+  const auto found = std::ranges::find(providers(), name, &FileProvider::name);
+  return found == providers().end() ? nullptr : *found;
 }
 
-std::vector<std::string> provider_names() { return {"iis-xml"}; }
+std::vector<std::string> provider_names() {
+  std::vector<std::string> names;
+  for (const FileProvider* provider : providers()) names.emplace_back(provider->name());
+  return names;
+}
 
 }  // namespace remediate::setting

@@ -17,6 +17,8 @@ bool contains_any(std::string_view text, const std::array<std::string_view, n>& 
   return std::ranges::any_of(words, [&](auto word) { return lower.contains(word); });
 }
 
+}  // namespace
+
 bool sounds_secret(std::string_view name) {
   static constexpr std::array<std::string_view, 18> words{
       "password",         "passwd",        "pwd",           "passphrase", "secret",
@@ -64,6 +66,8 @@ std::string mask_loose_text(std::string_view text) {
   return out;
 }
 
+namespace {
+
 /// Like display(), but tabs and the backslashes of Windows paths stay as they are: XML text holds
 /// no control character that an escape could be confused with.
 void append_line(std::string& out, std::string_view line) {
@@ -78,6 +82,8 @@ void append_line(std::string& out, std::string_view line) {
   }
 }
 
+}  // namespace
+
 std::string display_lines(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   std::string out;
@@ -90,6 +96,8 @@ std::string display_lines(std::string_view text) {
   }
   return out;
 }
+
+namespace {
 
 class Counterparts {
  public:

@@ -10,6 +10,14 @@ namespace remediate::setting {
 inline constexpr std::string_view secret_mark = "[secret]";
 inline constexpr std::string_view changed_secret_mark = "[secret, changed]";
 
+/// By a name alone (password, token, connectionString ...), or by what a value looks like.
+[[nodiscard]] bool sounds_secret(std::string_view name);
+[[nodiscard]] bool looks_secret(std::string_view value);
+/// What looks like a secret in text that has no attributes to go by, replaced.
+[[nodiscard]] std::string mask_loose_text(std::string_view text);
+/// Lines made display-safe; they end with LF, a byte order mark is left out.
+[[nodiscard]] std::string display_lines(std::string_view text);
+
 /// Whether every value inside this element is secret (configProtectedData, encrypted sections).
 [[nodiscard]] bool opens_secret_zone(const ModelElement& element);
 /// Generous: by the attribute's name, by the name or key beside it, and by the value itself.
