@@ -56,8 +56,8 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
                                 run::store_below(root->location(), global.store),
                                 confirmed,
                                 global.host.now(),
-                                 std::move(claims),
-                                 policy.playbook_signers};
+                                std::move(claims),
+                                policy.playbook_signers};
   TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
   if (!confirm.empty() && confirm != approved.plan().plan_id)
     return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",

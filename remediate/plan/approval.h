@@ -41,7 +41,7 @@ struct ApprovalRequest {
   std::optional<RawPath> store;                // where the store lies when it is below the root
   std::string confirmed_id;                    // what the operator retyped
   Timestamp now;
-  observe::Claims claims{};  // of the plan's targets, now
+  observe::Claims claims{};                             // of the plan's targets, now
   std::vector<crypto::Certificate> playbook_signers{};  // the policy's, loaded
 };
 
