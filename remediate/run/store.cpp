@@ -38,6 +38,29 @@ Result<void> check_private(const host::Directory& directory, std::string_view wh
   return {};
 }
 
+/// Listed before the marker is looked for: a store that appears meanwhile is seen as one.
+Result<void> check_vacant(const host::Directory& root, const std::string& path) {
+  bool vacant = true;
+  TRY(root.each_entry(
+      [&](std::string_view name, FileKind) { return vacant = name == "keys" || name == "lock"; }));
+  TRY_LET(const bool present, exists(root, marker));
+  if (present)
+    return fail(Code::already_exists, "there is a store at " + display(path),
+                "use it, or name another folder with --store");
+  if (!vacant)
+    return fail(Code::refused, display(path) + " is not empty and not a store",
+                "name an empty or a new folder with --store");
+  return {};
+}
+
+Result<std::unique_ptr<host::Lock>> lock_of(const host::Directory& root, const std::string& path) {
+  auto lock = root.lock("lock");
+  if (!lock && lock.error().code == Code::busy)
+    return fail(Code::busy, "another instance works on the store " + display(path),
+                "wait until it has ended");
+  return lock;
+}
+
 }  // namespace
 
 Result<void> Store::load() {
@@ -85,17 +108,10 @@ Result<std::unique_ptr<Store>> Store::open(host::Host& host, const std::string& 
 Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string& path,
                                              const StoreKeys& given) {
   TRY_LET(auto root, host.make_root(path));
-  TRY_LET(const bool present, exists(*root, marker));
-  if (present)
-    return fail(Code::already_exists, "there is a store at " + display(path),
-                "use it, or name another folder with --store");
-  bool empty = true;
-  TRY(root->each_entry(
-      [&](std::string_view name, FileKind) { return empty = name == "keys" || name == "lock"; }));
-  if (!empty)
-    return fail(Code::refused, display(path) + " is not empty and not a store",
-                "name an empty or a new folder with --store");
+  TRY(check_vacant(*root, path));
   TRY(check_private(*root, "the new store", host.user()));
+  TRY_LET(const auto lock, lock_of(*root, path));  // two may begin at once
+  TRY(check_vacant(*root, path));
 
   StoreKeys keys = given;
   if (keys.signer_certificate.empty() != keys.signer_key.empty())
@@ -140,16 +156,12 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
 Result<std::unique_ptr<Store>> Store::open_or_create(host::Host& host, const std::string& path) {
   auto store = open(host, path);
   if (store || store.error().code != Code::not_found) return store;
-  return create(host, path, {});
+  auto made = create(host, path, {});
+  if (!made && made.error().code == Code::already_exists) return open(host, path);
+  return made;
 }
 
-Result<std::unique_ptr<host::Lock>> Store::lock() const {
-  auto lock = root_->lock("lock");
-  if (!lock && lock.error().code == Code::busy)
-    return fail(Code::busy, "another instance works on the store " + display(path_),
-                "wait until it has ended");
-  return lock;
-}
+Result<std::unique_ptr<host::Lock>> Store::lock() const { return lock_of(*root_, path_); }
 
 Result<crypto::PrivateKey> Store::signer_key() const {
   TRY_LET(const std::string pem, host::read_whole(*keys_, "signer.key", max_key_bytes));
