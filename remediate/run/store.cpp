@@ -1,6 +1,7 @@
 #include "remediate/run/store.h"
 
 #include <algorithm>
+#include <array>
 
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr int key_days = 3650;
 constexpr std::uint64_t max_key_bytes = 64u << 10;
 constexpr std::string_view marker = "store.json";
+constexpr std::array<std::string_view, 4> folders = {"runs", "journal", "objects", "hold"};
 
 Result<bool> exists(const host::Directory& directory, std::string_view name) {
   auto stat = directory.stat_entry(name);
@@ -38,18 +40,34 @@ Result<void> check_private(const host::Directory& directory, std::string_view wh
   return {};
 }
 
+/// What is there when making a store was cut short: its keys, its lock, folders without an entry.
+Result<bool> is_leftover(const host::Directory& root, std::string_view name) {
+  if (name == "keys" || name == "lock") return true;
+  if (std::ranges::find(folders, name) == folders.end()) return false;
+  TRY_LET(const RawPath path, RawPath::parse(name));
+  TRY_LET(const auto folder, root.open_directory(path, host::Mounts::stay));
+  bool empty = true;
+  TRY(folder->each_entry([&](std::string_view, FileKind) { return empty = false; }));
+  return empty;
+}
+
 /// Listed before the marker is looked for: a store that appears meanwhile is seen as one.
 Result<void> check_vacant(const host::Directory& root, const std::string& path) {
-  bool vacant = true;
-  TRY(root.each_entry(
-      [&](std::string_view name, FileKind) { return vacant = name == "keys" || name == "lock"; }));
+  std::vector<std::string> names;
+  TRY(root.each_entry([&](std::string_view name, FileKind) {
+    names.emplace_back(name);
+    return names.size() <= folders.size() + 2;
+  }));
   TRY_LET(const bool present, exists(root, marker));
   if (present)
     return fail(Code::already_exists, "there is a store at " + display(path),
                 "use it, or name another folder with --store");
-  if (!vacant)
-    return fail(Code::refused, display(path) + " is not empty and not a store",
-                "name an empty or a new folder with --store");
+  for (const std::string& name : names) {
+    TRY_LET(const bool leftover, is_leftover(root, name));
+    if (!leftover)
+      return fail(Code::refused, display(path) + " is not empty and not a store",
+                  "name an empty or a new folder with --store");
+  }
   return {};
 }
 
@@ -145,6 +163,8 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
   TRY(host::write_durable(*folder, "signer.key", keys.signer_key));
   TRY(host::write_durable(*folder, "recovery.crt", keys.recovery_certificate, 0644));
   if (!recovery_key.empty()) TRY(host::write_durable(*folder, "recovery.key", recovery_key));
+  // Before the marker: commands that only read may not make what is missing.
+  for (const std::string_view name : folders) TRY(host::ensure_directory(*root, name, 0700));
   TRY_LET(const std::string id, crypto::random_hex(8));
   const Json json{{"format_version", 1}, {"store_id", id}, {"created", format_utc(host.now())}};
   TRY(host::write_durable(*root, marker, write_json(json)));  // last: a store is whole or is none
