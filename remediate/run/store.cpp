@@ -1,6 +1,7 @@
 #include "remediate/run/store.h"
 
 #include <algorithm>
+#include <array>
 
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr int key_days = 3650;
 constexpr std::uint64_t max_key_bytes = 64u << 10;
 constexpr std::string_view marker = "store.json";
+constexpr std::array<std::string_view, 4> folders = {"runs", "journal", "objects", "hold"};
 
 Result<bool> exists(const host::Directory& directory, std::string_view name) {
   auto stat = directory.stat_entry(name);
@@ -49,6 +51,45 @@ Result<crypto::Certificate> read_certificate(const host::Directory& keys, const 
                 where + name + " is not the certificate that the store was made with",
                 "it was damaged or replaced: take it from a backup, or use another store");
   return certificate;
+}
+
+/// What is there when making a store was cut short: its keys, its lock, folders without an entry.
+Result<bool> is_leftover(const host::Directory& root, std::string_view name) {
+  if (name == "keys" || name == "lock") return true;
+  if (std::ranges::find(folders, name) == folders.end()) return false;
+  TRY_LET(const RawPath path, RawPath::parse(name));
+  TRY_LET(const auto folder, root.open_directory(path, host::Mounts::stay));
+  bool empty = true;
+  TRY(folder->each_entry([&](std::string_view, FileKind) { return empty = false; }));
+  return empty;
+}
+
+/// Listed before the marker is looked for: a store that appears meanwhile is seen as one.
+Result<void> check_vacant(const host::Directory& root, const std::string& path) {
+  std::vector<std::string> names;
+  TRY(root.each_entry([&](std::string_view name, FileKind) {
+    names.emplace_back(name);
+    return names.size() <= folders.size() + 2;
+  }));
+  TRY_LET(const bool present, exists(root, marker));
+  if (present)
+    return fail(Code::already_exists, "there is a store at " + display(path),
+                "use it, or name another folder with --store");
+  for (const std::string& name : names) {
+    TRY_LET(const bool leftover, is_leftover(root, name));
+    if (!leftover)
+      return fail(Code::refused, display(path) + " is not empty and not a store",
+                  "name an empty or a new folder with --store");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<host::Lock>> lock_of(const host::Directory& root, const std::string& path) {
+  auto lock = root.lock("lock");
+  if (!lock && lock.error().code == Code::busy)
+    return fail(Code::busy, "another instance works on the store " + display(path),
+                "wait until it has ended");
+  return lock;
 }
 
 }  // namespace
@@ -100,17 +141,10 @@ Result<std::unique_ptr<Store>> Store::open(host::Host& host, const std::string& 
 Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string& path,
                                              const StoreKeys& given) {
   TRY_LET(auto root, host.make_root(path));
-  TRY_LET(const bool present, exists(*root, marker));
-  if (present)
-    return fail(Code::already_exists, "there is a store at " + display(path),
-                "use it, or name another folder with --store");
-  bool empty = true;
-  TRY(root->each_entry(
-      [&](std::string_view name, FileKind) { return empty = name == "keys" || name == "lock"; }));
-  if (!empty)
-    return fail(Code::refused, display(path) + " is not empty and not a store",
-                "name an empty or a new folder with --store");
+  TRY(check_vacant(*root, path));
   TRY(check_private(*root, "the new store", host.user()));
+  TRY_LET(const auto lock, lock_of(*root, path));  // two may begin at once
+  TRY(check_vacant(*root, path));
 
   StoreKeys keys = given;
   if (keys.signer_certificate.empty() != keys.signer_key.empty())
@@ -144,6 +178,8 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
   TRY(host::write_durable(*folder, "signer.key", keys.signer_key));
   TRY(host::write_durable(*folder, "recovery.crt", recovery.pem(), 0644));
   if (!recovery_key.empty()) TRY(host::write_durable(*folder, "recovery.key", recovery_key));
+  // Before the marker: commands that only read may not make what is missing.
+  for (const std::string_view name : folders) TRY(host::ensure_directory(*root, name, 0700));
   TRY_LET(const std::string id, crypto::random_hex(8));
   const Json json{{"format_version", 1},
                   {"store_id", id},
@@ -159,16 +195,12 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
 Result<std::unique_ptr<Store>> Store::open_or_create(host::Host& host, const std::string& path) {
   auto store = open(host, path);
   if (store || store.error().code != Code::not_found) return store;
-  return create(host, path, {});
+  auto made = create(host, path, {});
+  if (!made && made.error().code == Code::already_exists) return open(host, path);
+  return made;
 }
 
-Result<std::unique_ptr<host::Lock>> Store::lock() const {
-  auto lock = root_->lock("lock");
-  if (!lock && lock.error().code == Code::busy)
-    return fail(Code::busy, "another instance works on the store " + display(path_),
-                "wait until it has ended");
-  return lock;
-}
+Result<std::unique_ptr<host::Lock>> Store::lock() const { return lock_of(*root_, path_); }
 
 Result<crypto::PrivateKey> Store::signer_key() const {
   TRY_LET(const std::string pem, host::read_whole(*keys_, "signer.key", max_key_bytes));

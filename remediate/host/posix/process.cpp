@@ -43,6 +43,7 @@ void harden_process() {
   (void)syscall(SYS_close_range, 3u, ~0u, 0u);
   umask(077);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its size limit: an error of write, not the end
   for (const char* name :
        {"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "OPENSSL_CONF", "OPENSSL_MODULES",
         "OPENSSL_ENGINES", "LOCPATH", "NLSPATH", "TMPDIR", "TZ", "TZDIR"})
@@ -55,7 +56,12 @@ void stop_on_signal(std::atomic<bool>& flag) {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction inherited = {};
+    const bool ignored =
+        sigaction(number, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(number, &action, nullptr);  // nohup stays in force
+  }
 }
 
 }  // namespace remediate::host
