@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::size_t max_found = 500;
 
-setting::Query query_of(const playbook::SettingCondition& condition) {
-  setting::Query query{condition.kind, condition.path, {}};
-  for (const playbook::AttributeTest& test : condition.where)
-    query.where.push_back({test.name, test.equals, test.matches, test.absent, test.ignore_case});
-  return query;
-}
-
 Result<setting::ChangeKind> change_kind(const std::string& name) {
   if (name == "remove_element") return setting::ChangeKind::remove_element;
   if (name == "remove_attribute") return setting::ChangeKind::remove_attribute;
@@ -41,6 +34,13 @@ std::string_view difference_name(setting::Difference::Kind kind) {
 }
 
 }  // namespace
+
+setting::Query query_of(const playbook::SettingCondition& condition) {
+  setting::Query query{condition.kind, condition.path, {}};
+  for (const playbook::AttributeTest& test : condition.where)
+    query.where.push_back({test.name, test.equals, test.matches, test.absent, test.ignore_case});
+  return query;
+}
 
 Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
                                          const playbook::Step& step,

@@ -4,8 +4,12 @@
 #include <vector>
 
 #include "remediate/plan/planner.h"
+#include "remediate/setting/provider.h"
 
 namespace remediate::plan {
+
+/// A playbook's condition in a provider's terms.
+[[nodiscard]] setting::Query query_of(const playbook::SettingCondition& condition);
 
 struct SettingPlan {
   std::vector<Operation> operations;  // without ids

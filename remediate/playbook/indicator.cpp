@@ -7,9 +7,16 @@ namespace remediate::playbook {
 
 namespace {
 
-const std::vector<std::string_view> iis_kinds = {
-    "site",   "application",  "virtualDirectory", "location",    "handler",
-    "module", "globalModule", "isapiFilter",      "metadataKey", "element"};
+struct Provider {
+  std::string_view name;
+  std::vector<std::string_view> kinds;
+};
+const std::vector<Provider> providers = {
+    {"iis-xml",
+     {"site", "application", "virtualDirectory", "location", "handler", "module", "globalModule",
+      "isapiFilter", "metadataKey", "element"}},
+    {"apache-htaccess", {"directive", "section"}},
+    {"php-user-ini", {"directive"}}};
 
 void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests) {
   if (condition.kind == Condition::Kind::sha256 && positive) {
@@ -105,21 +112,30 @@ SettingCondition Reader::read_setting(const Node& node, const Indicator& indicat
   SettingCondition setting;
   Fields fields(findings_, node, {"provider", "files", "kind", "path", "where"});
   if (!fields.usable()) return setting;
-  setting.provider = fields.text("provider", "\"iis-xml\"");
-  if (!setting.provider.empty() && setting.provider != "iis-xml") {
+  const std::string expected_provider = "iis-xml, apache-htaccess or php-user-ini";
+  setting.provider = fields.text("provider", expected_provider);
+  const auto provider = std::ranges::find(providers, setting.provider, &Provider::name);
+  if (!setting.provider.empty() && provider == providers.end()) {
     findings_.error(rule::unknown_provider, child(node.pointer, "provider"),
-                    quote(setting.provider) + " is not a provider", "\"iis-xml\"");
+                    quote(setting.provider) + " is not a provider", expected_provider);
   }
-  if (const auto files = fields.required("files", "the configuration file or a list of them")) {
-    setting.files = read_paths(*files, true, rule::empty_list);
+  // Either some named files, or every file of the indicator's scopes.
+  if (indicator.scopes.empty()) {
+    if (const auto files = fields.required("files", "the configuration file or a list of them")) {
+      setting.files = read_paths(*files, true, rule::empty_list);
+    }
+  } else if (fields.has("files")) {
+    findings_.error(rule::unknown_key, child(node.pointer, "files"),
+                    "\"files\" beside the indicator's scopes", "one of the two");
   }
   setting.kind = fields.text("kind", "which kind of setting, such as virtualDirectory");
-  if (!setting.kind.empty() && setting.provider == "iis-xml" &&
-      std::ranges::find(iis_kinds, setting.kind) == iis_kinds.end()) {
+  if (!setting.kind.empty() && provider != providers.end() &&
+      std::ranges::find(provider->kinds, setting.kind) == provider->kinds.end()) {
     std::string expected = "one of";
-    for (const std::string_view kind : iis_kinds) expected += " " + std::string(kind);
+    for (const std::string_view kind : provider->kinds) expected += " " + std::string(kind);
     findings_.error(rule::unknown_setting, child(node.pointer, "kind"),
-                    quote(setting.kind) + " is no setting of iis-xml", std::move(expected));
+                    quote(setting.kind) + " is no setting of " + setting.provider,
+                    std::move(expected));
   }
   setting.path = fields.optional_text("path");
   if ((setting.kind == "element") != fields.has("path")) {
@@ -182,11 +198,11 @@ void Reader::read_indicator(const Node& node) {
                       "to match; or \"authorises\": \"review\"");
     }
   } else if (setting) {
-    for (const char* key : {"scopes", "exclude"}) {
-      if (!fields.has(key)) continue;
-      findings_.error(rule::unknown_key, child(node.pointer, key),
-                      quote(key) + " belongs to indicators of files", "setting alone");
+    if (fields.has("exclude")) {
+      findings_.error(rule::unknown_key, child(node.pointer, "exclude"),
+                      "\"exclude\" belongs to indicators of files", "setting alone");
     }
+    if (const auto scopes = fields.optional("scopes")) read_indicator_scopes(*scopes, indicator);
     indicator.setting = read_setting(*setting, indicator);
   }
   if (const auto source = fields.optional("source")) {

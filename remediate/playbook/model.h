@@ -70,8 +70,9 @@ struct Condition {
 
 /// Settings of configuration files; the fields mirror setting::Query.
 struct SettingCondition {
-  std::string provider;            // "iis-xml"
-  std::vector<SpelledPath> files;  // alternatives: each one that exists is read
+  std::string provider;            // "iis-xml", "apache-htaccess", "php-user-ini"
+  std::vector<SpelledPath> files;  // alternatives: each one that exists is read; empty: every
+                                   // file of the indicator's scopes
   std::string kind;
   std::string path;
   std::vector<AttributeTest> where;
@@ -88,7 +89,7 @@ struct Source {
 struct Indicator {
   std::string id;
   std::string name;
-  std::vector<std::string> scopes;  // files: ids of Scope
+  std::vector<std::string> scopes;  // ids of Scope; empty for settings of named files
   std::optional<Condition> match;   // files: exactly one of match and setting is set
   std::optional<SettingCondition> setting;
   std::vector<std::string> exclude_sha256;  // known good files that would match

@@ -15,6 +15,7 @@
 #include "remediate/plan/guards.h"
 #include "remediate/playbook/parse.h"
 #include "remediate/playbook/trust.h"
+#include "remediate/run/setting_scan.h"
 
 namespace remediate::run {
 namespace {
@@ -134,6 +135,7 @@ class Surveyor {
 
   Result<void> scan_files() {
     TRY_LET(const auto engine, match::Engine::compile(playbooks_, {}));
+    TRY_LET(const auto settings, SettingScan::make(playbooks_, *engine));
     observe::ScanOptions options;
     options.threads = options_.threads;
     observe::ScanResult result;
@@ -143,7 +145,7 @@ class Surveyor {
            "none of the playbooks' folders is below this root: is it the top of the disk, the "
            "folder that holds Windows, inetpub or var?"});
     if (!instances_.empty()) {
-      TRY_LET(result, observe::scan(root_, instances_, *engine, options));
+      TRY_LET(result, observe::scan(root_, instances_, *settings, options));
     }
     for (std::size_t index = 0; index < instances_.size(); ++index)
       survey_.scopes[index].files = result.files_per_scope[index];
@@ -151,6 +153,8 @@ class Surveyor {
     survey_.files_scanned = result.files;
     for (const observe::Issue& found : result.issues) issue(found);
     for (const observe::Issue& found : engine->take_issues()) issue(found);
+    for (const observe::Issue& found : settings->take_issues()) issue(found);
+    setting_places_ = settings->take_places();
     if (result.issues_dropped != 0)
       survey_.issues.push_back(
           {"more", "", std::to_string(result.issues_dropped) + " further issues are not listed"});
@@ -162,11 +166,26 @@ class Surveyor {
     for (const playbook::Playbook& playbook : playbooks_) {
       const observe::Variables variables = variables_of(playbook);
       for (const playbook::Indicator& indicator : playbook.indicators)
-        if (indicator.setting) TRY(read_files(playbook, indicator, variables));
+        if (indicator.setting && !indicator.setting->files.empty())
+          TRY(read_files(playbook, indicator, variables));
       for (const playbook::Step& step : playbook.steps)
         if (step.change && step.change->baseline) TRY(read_baseline(playbook, step, variables));
     }
+    for (const SettingScan::Place& place : setting_places_)
+      read_setting(place.playbook, place.indicator, place.path);
     return {};
+  }
+
+  void read_setting(const std::string& playbook, const std::string& indicator,
+                    const RawPath& place) {
+    auto read = observe::read_setting_file(root_, place, max_setting_bytes);
+    if (!read) {
+      survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
+      return;
+    }
+    if (take(read->bytes, place))
+      survey_.settings.push_back({playbook, indicator, place, std::move(read->bytes),
+                                  std::move(read->sha256), std::move(read->facts)});
   }
 
   Result<void> read_files(const playbook::Playbook& playbook, const playbook::Indicator& indicator,
@@ -177,14 +196,7 @@ class Surveyor {
               observe::locate(root_, spelled(file), variables, &located_));
       for (const RawPath& place : places) {
         found = true;
-        auto read = observe::read_setting_file(root_, place, max_setting_bytes);
-        if (!read) {
-          survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
-          continue;
-        }
-        if (!take(read->bytes, place)) continue;
-        survey_.settings.push_back({playbook.id, indicator.id, place, std::move(read->bytes),
-                                    std::move(read->sha256), std::move(read->facts)});
+        read_setting(playbook.id, indicator.id, place);
       }
     }
     if (!found)
@@ -245,6 +257,7 @@ class Surveyor {
   plan::Survey survey_;
   std::vector<observe::ScopeInstance> instances_;
   std::vector<plan::ScopeReport> missing_;
+  std::set<SettingScan::Place> setting_places_;
   std::uint64_t settings_bytes_ = 0;
   std::vector<observe::Issue> located_;  // folders that could not be looked into
 };
