@@ -30,9 +30,12 @@ Result<Journal> Journal::reopen(const host::Directory& directory, const std::str
   if (!contents) return std::unexpected(std::move(contents).error().wrapped("journal " + name));
   if (contents->torn) {
     TRY(file->truncate(contents->intact_bytes));
-    TRY(file->sync());
     contents->torn = false;
   }
+  // A process that was killed may have left records in the page cache only: who goes on acts on
+  // them and signs them, so they have to be on the disk first.
+  TRY(file->sync());
+  TRY(directory.sync());
   Journal journal(std::move(file), clock);
   journal.contents_ = std::move(*contents);
   return journal;

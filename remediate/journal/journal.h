@@ -19,7 +19,8 @@ class Journal {
   [[nodiscard]] static Result<Journal> create(const host::Directory& directory,
                                               const std::string& name, std::uint64_t reserve_bytes,
                                               host::Host& clock);
-  /// Reads and continues one; a torn end is cut off (and made durable) first.
+  /// Reads and continues one. A torn end is cut off first. Durable when it returns: what was read,
+  /// also what a process that was killed had written and not flushed.
   [[nodiscard]] static Result<Journal> reopen(const host::Directory& directory,
                                               const std::string& name, host::Host& clock);
 

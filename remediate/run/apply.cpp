@@ -155,6 +155,7 @@ Result<void> remove_stale_journal(const Store& store, const std::string& name) {
 /// all: a full disk leaves the plan to be applied again.
 Result<journal::Journal> start_run(host::Host& host, const Store& store,
                                    const plan::ApprovedPlan& approved, const std::string& name) {
+  TRY(store.root().sync());  // whoever made the store may have been killed before it was flushed
   const std::string unfinished_name = ".starting-" + name;
   TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
   if (approved.signature().empty()) {
@@ -283,7 +284,7 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
         "the run was interrupted before its first record: nothing was done; make a new plan");
     return report;
   }
-  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
   TRY_LET(const bool enough, enough_space(store, run.plan.plan));

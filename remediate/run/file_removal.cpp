@@ -123,7 +123,7 @@ class Batch {
         item.operation->state == State::intended && flags != 0) {
       auto stat = item.file->stat();
       if (stat && same_file(stat->id, operation.precondition.metadata.stat.id, false))
-        if (auto set = item.file->set_protection_flags(flags); !set)
+        if (auto set = protect(*item.file, flags); !set)
           return give_up(*item.operation, set.error());
     }
     auto metadata = item.file->metadata();
@@ -177,10 +177,12 @@ class Batch {
   Result<void> capture(Item& item) {
     const quarantine::Entry& entry = item.operation->entry;
     const std::uint32_t flags = protection(entry.metadata);
-    if (flags != 0)
+    if (flags != 0) {
       if (auto cleared = item.file->set_protection_flags(0); !cleared)
         return give_up(*item.operation, std::move(cleared).error().wrapped(
                                             "cannot clear its immutable or append-only flag"));
+      TRY(item.file->sync());  // else it may come up protected in the hold
+    }
     // Several files of one folder: each records the folder's time just before and after itself.
     auto before = item.parent->stat();
     auto captured = session_.store.vault().capture(
@@ -193,7 +195,7 @@ class Batch {
         TRY(item.hold->sync());
       }
       if (flags != 0)
-        if (auto set = item.file->set_protection_flags(flags); !set)
+        if (auto set = protect(*item.file, flags); !set)
           error.causes.push_back("its flags could not be set again: " + reason_of(set.error()));
       return give_up(*item.operation, error, held);
     }
@@ -327,11 +329,11 @@ class Batch {
       return session_.not_done(*item.operation, "held",
                                why + "; it could not be put back: " + reason_of(back.error()),
                                true);
-    if (const std::uint32_t flags = protection(entry.metadata); flags != 0)
-      if (auto set = item.file->set_protection_flags(flags); !set)
-        why += "; its flags could not be set again: " + reason_of(set.error());
     TRY(item.parent->sync());
     TRY(item.hold->sync());
+    if (const std::uint32_t flags = protection(entry.metadata); flags != 0)
+      if (auto set = protect(*item.file, flags); !set)
+        why += "; its flags could not be set again: " + reason_of(set.error());
     return session_.not_done(*item.operation, "changed", why + "; it was put back");
   }
 

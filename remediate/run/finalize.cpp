@@ -66,7 +66,7 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
                      false,      "",
                      {},         {"nothing of this run is left to be finalized"}};
 
-  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
   session.undoing = true;

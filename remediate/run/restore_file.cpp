@@ -67,29 +67,34 @@ class FileRestore {
   [[nodiscard]] const host::Directory* hold() const { return hold_.get(); }
   [[nodiscard]] const host::Directory* parent() const { return parent_.get(); }
 
-  /// After the flush: is it really there, and is it what it was?
-  Restored check() {
+  /// After the flush: is it really there, and is it what it was? Its flags come last and are
+  /// durable when this returns.
+  Result<Restored> check() {
     if (!placed_) return result_;
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file)
-      return {false, "failed", "it was put back and is not there: " + reason_of(file.error())};
+      return Restored{false, "failed",
+                      "it was put back and is not there: " + reason_of(file.error())};
     if (stranger_)
-      return {true, "restored",
-              "another file than the approved one was held; it is at its place again"};
+      return Restored{true, "restored",
+                      "another file than the approved one was held; it is at its place again"};
     auto digest = file_sha256(**file);
-    if (!digest) return {false, "failed", reason_of(digest.error())};
+    if (!digest) return Restored{false, "failed", reason_of(digest.error())};
     if (*digest != entry_.sha256)
-      return {false, "failed", "what is at its place has sha256 " + *digest};
+      return Restored{false, "failed", "what is at its place has sha256 " + *digest};
     std::vector<std::string> differences;
-    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
+    if (const std::uint32_t flags = protection(entry_.metadata); flags != 0) {
       if (auto set = (*file)->set_protection_flags(flags); !set)
         differences.push_back("its flags could not be set: " + reason_of(set.error()));
+      else
+        TRY((*file)->sync());
+    }
     auto metadata = (*file)->metadata();
-    if (!metadata) return {false, "failed", reason_of(metadata.error())};
+    if (!metadata) return Restored{false, "failed", reason_of(metadata.error())};
     for (std::string& difference : metadata_differences(entry_.metadata, *metadata))
       differences.push_back(std::move(difference));
-    if (!differences.empty()) return {true, "restored_degraded", joined(differences)};
-    return {true, "restored", ""};
+    if (!differences.empty()) return Restored{true, "restored_degraded", joined(differences)};
+    return Restored{true, "restored", ""};
   }
 
  private:
@@ -149,11 +154,13 @@ class FileRestore {
         return {};
       }
       // Who had it open before can still change its mode; what could not be set shows in check().
-      if (auto changed = metadata_changed(held); !changed || *changed)
+      if (auto changed = metadata_changed(held); !changed || *changed) {
         if (auto set = held.restore_metadata(entry_.metadata, options_.privileges); !set) {
           end({false, "failed", reason_of(set.error())});
           return {};
         }
+        TRY(held.sync());  // flushing the folders covers names only
+      }
     }
     std::uint32_t cleared = 0;
     if (!stranger_) {
@@ -294,8 +301,10 @@ Result<void> restore_files(Session& session, const RollbackOptions& options,
     TRY(restore->parent()->sync());
     if (restore->hold() != nullptr) TRY(restore->hold()->sync());
   }
-  for (std::size_t index = 0; index < batch.size(); ++index)
-    TRY(record_restored(session, *batch[index], restores[index]->check()));
+  for (std::size_t index = 0; index < batch.size(); ++index) {
+    TRY_LET(const Restored restored, restores[index]->check());
+    TRY(record_restored(session, *batch[index], restored));
+  }
   return session.flush();
 }
 

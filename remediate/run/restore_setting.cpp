@@ -20,8 +20,8 @@ class SettingRestore {
   Result<void> run() {
     auto restored = attempt();
     if (restored) return record_restored(session_, operation_, *restored);
-    // After an exchange only a new look at the disk tells what is where: resume takes it.
-    if (exchanged_) return std::unexpected(std::move(restored).error());
+    // Only a new look at the disk tells what is where: resume takes it.
+    if (unsure_) return std::unexpected(std::move(restored).error());
     const Code code = restored.error().code;
     const char* outcome = code == Code::conflict || code == Code::changed || code == Code::ambiguous
                               ? "conflict"
@@ -66,14 +66,16 @@ class SettingRestore {
     if (current.sha256 != entry_.sha256)
       return Restored{false, "conflict",
                       "the original file is at its place, but others changed it since"};
+    // It may have got there by an exchange that nobody flushed: then the hold's name is its last.
+    TRY(parent_->sync());
+    TRY(hold_->sync());
     bool kept = false;
     for (const std::string& name : {entry_.hold_name, entry_.hold_name + ".new", back_name()}) {
       TRY_LET(const bool stays, drop_if_ours(name));
       kept = kept || stays;
     }
     if (const std::uint32_t flags = protection(entry_.metadata); flags != 0)
-      TRY(target.set_protection_flags(flags));
-    TRY(parent_->sync());
+      TRY(protect(target, flags));
     TRY(hold_->sync());
     return Restored{true, "restored",
                     kept ? "what others wrote meanwhile is kept in the hold" : ""};
@@ -89,7 +91,7 @@ class SettingRestore {
     if (!same_file(stat.id, original(), false) && !same_file(stat.id, operation_.built, false))
       return true;
     // An immutable file cannot lose a name: who calls sets the flags of the original again.
-    if (protection(entry_.metadata) != 0) TRY((*held)->set_protection_flags(0));
+    if (protection(entry_.metadata) != 0) TRY(protect(**held, 0));
     TRY(hold_->remove_file(name));
     return false;
   }
@@ -116,12 +118,17 @@ class SettingRestore {
   Result<bool> swap_in(const std::string& prepared, const FileId& prepared_id, host::File& target,
                        const std::string& read_sha256, std::uint32_t flags) {
     TRY_LET(const FileStat read, target.stat());
-    if (flags != 0) TRY(target.set_protection_flags(0));
+    if (flags != 0) {
+      TRY(target.set_protection_flags(0));
+      unsure_ = true;
+      TRY(target.sync());  // else it may come up protected in the hold
+      unsure_ = false;
+    }
     if (auto swapped = hold_->exchange(prepared, *parent_, name()); !swapped) {
-      if (flags != 0) TRY(target.set_protection_flags(flags));
+      if (flags != 0) TRY(protect(target, flags));
       return std::unexpected(std::move(swapped).error());
     }
-    exchanged_ = true;
+    unsure_ = true;
     auto displaced = hold_->open_file(prepared, host::Access::read);
     if (displaced) {
       TRY_LET(const FileStat stat, (*displaced)->stat());
@@ -129,7 +136,6 @@ class SettingRestore {
       if (same_file(stat.id, read.id, false) && digest == read_sha256) return true;
     }
     TRY(hold_->exchange(prepared, *parent_, name()));
-    if (flags != 0) TRY(target.set_protection_flags(flags));
     auto back = hold_->stat_entry(prepared);
     if (!back || back->id.inode != prepared_id.inode) {
       TRY_LET(const std::string free, free_name(prepared + ".found"));
@@ -137,7 +143,8 @@ class SettingRestore {
     }
     TRY(parent_->sync());
     TRY(hold_->sync());
-    exchanged_ = false;
+    if (flags != 0) TRY(protect(target, flags));
+    unsure_ = false;
     return false;
   }
 
@@ -169,13 +176,21 @@ class SettingRestore {
     if (back.id.inode != original().inode)
       return fail(Code::conflict, "the hold has another file under the name " + back_name(),
                   "look what it is, and move it away");
+    // Who had it open before can still change its mode.
+    TRY_LET(const Metadata now, held->metadata());
+    Metadata recorded = entry_.metadata;  // its protection flags were cleared on purpose
+    recorded.inode_flags = now.inode_flags;
+    if (!metadata_differences(recorded, now).empty()) {
+      TRY(held->restore_metadata(entry_.metadata, options_.privileges));  // finish() compares
+      TRY(held->sync());
+    }
     TRY_LET(const bool clean, swap_in(back_name(), original(), target, entry_.after_sha256, flags));
     if (!clean) return written_meanwhile();
     TRY_LET(Restored restored, finish(entry_.sha256, entry_.metadata, original(), flags));
     if (!restored.ok) return restored;
     TRY(hold_->remove_file(back_name()));  // the version that this tool made, seen in swap_in()
     TRY_LET(const bool stays, drop_if_ours(entry_.hold_name));
-    if (flags != 0) TRY(held->set_protection_flags(flags));
+    if (flags != 0) TRY(protect(*held, flags));
     if (stays) restored.reason += " what is in the hold is another file and stays";
     TRY(hold_->sync());
     return restored;
@@ -190,7 +205,12 @@ class SettingRestore {
       return fail(Code::unsupported, "no provider is named " + plan_.setting.provider,
                   "use the version of the tool that made the run");
     TRY_LET(const setting::Edited undone, provider->undo(before, after, current.bytes));
+    // An undo that was interrupted around its exchange may have left the file without them.
+    const std::uint32_t flags = protection(entry_.metadata);
     if (undone.bytes == current.bytes) {
+      TRY_LET(const Metadata metadata, target.metadata());
+      if ((protection(metadata) | flags) != protection(metadata))
+        TRY(protect(target, protection(metadata) | flags));
       TRY(drop_derivable(*provider, before, after, current.bytes));
       return Restored{true, "restored", "the change was already taken back"};
     }
@@ -198,20 +218,21 @@ class SettingRestore {
     const bool exact = undone.bytes == before;
     TRY_LET(Metadata metadata, target.metadata());
     if (exact) metadata = entry_.metadata;
+    metadata.inode_flags |= flags;
     TRY_LET(const std::string prepared, free_name(entry_.hold_name + ".undo"));
     TRY_LET(const auto built, build_version(session_.host, *hold_, undone.bytes, metadata));
     if (exact) TRY(built->set_times(metadata.stat.accessed, metadata.stat.modified));
     TRY(built->sync());
     TRY(hold_->link_file(*built, prepared));
     TRY_LET(const FileStat made, built->stat());
-    const std::uint32_t flags = protection(metadata);
-    TRY_LET(const bool clean, swap_in(prepared, made.id, target, current.sha256, flags));
+    const std::uint32_t wanted = protection(metadata);
+    TRY_LET(const bool clean, swap_in(prepared, made.id, target, current.sha256, wanted));
     if (!clean) {
       auto left = hold_->stat_entry(prepared);
       if (left && left->id.inode == made.id.inode) TRY(hold_->remove_file(prepared));
       return written_meanwhile();
     }
-    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone.bytes), metadata, made.id, flags));
+    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone.bytes), metadata, made.id, wanted));
     if (!restored.ok) return restored;
     // What is left there was read before: every edit of others in it lives on in the merged
     // version.
@@ -260,7 +281,7 @@ class SettingRestore {
     TRY_LET(const FileStat stat, file->stat());
     if (!same_file(stat.id, placed, false))
       return Restored{false, "conflict", "somebody replaced the file right after it was put back"};
-    if (flags != 0) TRY(file->set_protection_flags(flags));
+    if (flags != 0) TRY(protect(*file, flags));
     TRY_LET(const Version version, read_version(*file));
     if (version.sha256 != sha256)
       return Restored{false, "failed", "what is at its place has sha256 " + version.sha256};
@@ -289,7 +310,7 @@ class SettingRestore {
   std::unique_ptr<host::Directory> parent_;
   FileStat parent_stat_;
   const host::Directory* hold_ = nullptr;
-  bool exchanged_ = false;
+  bool unsure_ = false;
 };
 
 }  // namespace

@@ -138,7 +138,7 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
     report.notices = {"nothing of this run is left to be put back"};
     return report;
   }
-  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
   session.undoing = true;
@@ -171,7 +171,7 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
   rollback_options.tool = options.tool;
   if (auto key = store.recovery_key())
     rollback_options.recovery = Recovery{store.recovery(), std::move(*key)};
-  TRY_LET(auto journal, journal::Journal::reopen(store.journals(), journal_name(run.name), host));
+  TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
   session.undoing = true;

@@ -61,6 +61,17 @@ Result<std::string> file_sha256(const host::File& file) {
   return std::move(digest.sha256);
 }
 
+Result<journal::Journal> reopen_journal(const Store& store, const std::string& run,
+                                        host::Host& host) {
+  TRY(store.runs().sync());
+  return journal::Journal::reopen(store.journals(), journal_name(run), host);
+}
+
+Result<void> protect(host::File& file, std::uint32_t flags) {
+  TRY(file.set_protection_flags(flags));
+  return file.sync();
+}
+
 std::string reason_of(const Error& error) { return error.text(); }
 
 namespace {

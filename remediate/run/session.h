@@ -106,6 +106,13 @@ class Session {
 [[nodiscard]] Result<RunReport> close_phase(Session& session, const std::string& phase,
                                             bool interrupted);
 
+/// Reads the journal of a run to go on with it. Durable when it returns: the run's name and every
+/// record that was read, whatever a process that was killed left unflushed.
+[[nodiscard]] Result<journal::Journal> reopen_journal(const Store& store, const std::string& run,
+                                                      host::Host& host);
+/// Sets exactly the immutable and append-only bits of `flags`. Durable when it returns: no record
+/// may say that a file is as it was while a power cut can still take its flags.
+[[nodiscard]] Result<void> protect(host::File& file, std::uint32_t flags);
 /// The SHA-256 of an open file from its start.
 [[nodiscard]] Result<std::string> file_sha256(const host::File& file);
 /// "why: cause" for an outcome's reason, with the remedy.

@@ -86,13 +86,7 @@ class Reset {
         break;
       case Held::What::original:
         if (held.name == new_name()) TRY(hold_->rename(new_name(), *hold_, hold_name()));
-        if (const std::uint32_t flags = protection(); flags != 0) {
-          auto made = parent_->open_file(name(), host::Access::read);
-          auto stat = made ? (*made)->stat() : std::unexpected(made.error());
-          if (stat && same_file(stat->id, operation_.built, false))
-            TRY((*made)->set_protection_flags(flags));
-        }
-        return captured();
+        return captured(own_version().get());
     }
     // A stranger was displaced: it goes back if our version is still what it was exchanged for.
     auto target = parent_->stat_entry(name());
@@ -108,6 +102,15 @@ class Reset {
         "another file took its place during the exchange; what was displaced is in the hold", true);
   }
 
+  /// The version that was made, when it is at its place and has to be protected.
+  std::unique_ptr<host::File> own_version() const {
+    if (protection() == 0) return nullptr;
+    auto made = parent_->open_file(name(), host::Access::read);
+    auto stat = made ? (*made)->stat() : std::unexpected(made.error());
+    if (!stat || !same_file(stat->id, operation_.built, false)) return nullptr;
+    return std::move(*made);
+  }
+
   Result<void> change() {
     auto file = parent_->open_file(name(), host::Access::read);
     if (!file) return give_up(file.error());
@@ -115,8 +118,7 @@ class Reset {
     if (operation_.state == State::intended && protection() != 0) {
       auto stat = (*file)->stat();
       if (stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
-        if (auto set = (*file)->set_protection_flags(protection()); !set)
-          return give_up(set.error());
+        if (auto set = protect(**file, protection()); !set) return give_up(set.error());
     }
     auto current = read_version(**file);
     if (!current) return give_up(current.error());
@@ -185,11 +187,13 @@ class Reset {
 
   Result<void> exchange(host::File& original, host::File& built) {
     const std::uint32_t flags = protection();
-    if (flags != 0)
+    if (flags != 0) {
       if (auto cleared = original.set_protection_flags(0); !cleared)
         return abandon(cleared.error());
+      TRY(original.sync());  // else it may come up protected in the hold
+    }
     if (auto swapped = hold_->exchange(new_name(), *parent_, name()); !swapped) {
-      if (flags != 0) TRY(original.set_protection_flags(flags));
+      if (flags != 0) TRY(protect(original, flags));
       return abandon(swapped.error());
     }
     if (auto held = check_displaced(original); !held)
@@ -199,8 +203,7 @@ class Reset {
       TRY(hold_->rename(hold_name(), *hold_, new_name()));
       return exchange_back(good.error(), original, flags);
     }
-    if (flags != 0) TRY(built.set_protection_flags(flags));
-    return captured();
+    return captured(&built);
   }
 
   /// Compare and swap: what came out must be what was approved.
@@ -226,7 +229,9 @@ class Reset {
 
   Result<void> exchange_back(const Error& why, host::File& original, std::uint32_t flags) {
     TRY(hold_->exchange(new_name(), *parent_, name()));
-    if (flags != 0) TRY(original.set_protection_flags(flags));
+    TRY(parent_->sync());
+    TRY(hold_->sync());
+    if (flags != 0) TRY(protect(original, flags));
     return abandon(why);
   }
 
@@ -246,10 +251,13 @@ class Reset {
     return session_.flush();
   }
 
-  Result<void> captured() {
+  /// Protected only once it is durably at its place: coming up protected in the hold it could not
+  /// be moved by recovery.
+  Result<void> captured(host::File* served) {
     if (auto after = parent_->stat()) operation_.entry.parent_after = after->modified;
     TRY(parent_->sync());
     TRY(hold_->sync());
+    if (served != nullptr && protection() != 0) TRY(protect(*served, protection()));
     TRY(session_.record(operation_, journal::type::captured,
                         Json{{"parent_before", to_json(operation_.entry.parent_before)},
                              {"parent_after", to_json(operation_.entry.parent_after)},

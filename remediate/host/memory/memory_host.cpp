@@ -73,6 +73,7 @@ std::unique_ptr<Directory> handle(const std::shared_ptr<Tree>& tree, const NodeP
 }  // namespace
 
 MemoryHost::MemoryHost() : tree_(std::make_shared<Tree>()) {}
+MemoryHost::MemoryHost(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
 MemoryHost::~MemoryHost() = default;
 
 Result<std::unique_ptr<Directory>> MemoryHost::open_root(const std::string& path) {

@@ -27,6 +27,8 @@ class MemoryHost final : public Host {
       std::function<std::optional<Error>(std::string_view operation, std::string_view name)>;
 
   MemoryHost();
+  /// Of a tree that somebody else made or keeps looking at.
+  explicit MemoryHost(std::shared_ptr<memory::Tree> tree);
   ~MemoryHost() override;
 
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_root(const std::string& path) override;
