@@ -112,9 +112,8 @@ void Scene::judge_operations(const Case& one, const Ended& ended, Problems& prob
     const std::string outcome = operation.value("outcome", "");
     if (name.empty()) continue;
     const auto there = now.find(name);
-    const bool whole =
-        there != now.end() &&
-        differences(before_.at(name), there->second, {.links = false}).empty();
+    const bool whole = there != now.end() &&
+                       differences(before_.at(name), there->second, {.links = false}).empty();
     const bool reset = there != now.end() && there->second.bytes == sample_.config_after;
     const bool gone = there == now.end();
     const bool begins = one.step == Step::apply || one.step == Step::resume;
