@@ -13,11 +13,11 @@ struct ApplyOptions {
   std::vector<crypto::Certificate> recipients;  // who can open sealed objects; at least one
   std::uint64_t max_sealed_bytes = 256u << 20;
   std::string tool;
-  /// Targets that a guard keeps out now, with the reason: not begun, outcome refused. What was
-  /// begun before is finished.
-  std::map<RawPath, std::string> refused;
   ApplyStages stages{};
   std::vector<std::string> older_revisions_allowed{};  // playbook ids; see check_revisions()
+  /// Targets that a guard keeps out now, with the reason: not begun, outcome refused. What was
+  /// begun before is finished.
+  std::map<RawPath, std::string> refused{};
 };
 
 /// Does the plan and nothing else, in its order. Before the first effect every target is compared

@@ -39,6 +39,9 @@ class VolatileHost final : public host::Host {
   [[nodiscard]] Timestamp now() const override { return memory_.now(); }
   [[nodiscard]] bool superuser() const override { return true; }
   [[nodiscard]] std::uint32_t user() const override { return 0; }
+  [[nodiscard]] Result<host::FilesInUse> files_in_use() const override {
+    return memory_.files_in_use();
+  }
 
   [[nodiscard]] const std::vector<Event>& events() const { return log_->events; }
   /// What programs see now.

@@ -1,5 +1,9 @@
 #include "remediate/run/stages.h"
 
+#include <algorithm>
+#include <array>
+
+#include "remediate/host/durable.h"
 #include "remediate/run/revisions.h"
 #include "world.h"
 
