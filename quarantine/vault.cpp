@@ -215,4 +215,22 @@ Result<void> Vault::unseal(const std::string& name, const std::string& sha256, h
   return {};
 }
 
+Result<void> Vault::open_object(const std::string& name, const std::string& sha256,
+                                const crypto::Certificate& certificate,
+                                const crypto::PrivateKey& key) const {
+  class Nowhere final : public remediate::ByteSink {
+   public:
+    Result<void> write(std::string_view) override { return {}; }
+  };
+  TRY(check_object(name));
+  TRY_LET(const auto file, objects_->open_file(object_file(name), host::Access::read));
+  host::FileSource source(*file);
+  Nowhere sink;
+  TRY_LET(const crypto::StreamDigest plain, crypto::unseal(source, sink, certificate, key));
+  if (plain.sha256 != sha256)
+    return fail(Code::corrupt, "sealed object " + name + " holds other bytes than its entry says",
+                "do not use it; compare the manifest with a witness or a backup");
+  return {};
+}
+
 }  // namespace quarantine

@@ -65,6 +65,10 @@ class Vault {
   [[nodiscard]] Result<void> keep(const std::vector<PendingObject>& objects) const;
   /// Reads a sealed object again; corrupt when its bytes do not give its name.
   [[nodiscard]] Result<std::uint64_t> check_object(const std::string& name) const;
+  /// Proves that a sealed object opens to the bytes of `sha256`; they are written nowhere.
+  [[nodiscard]] Result<void> open_object(const std::string& name, const std::string& sha256,
+                                         const crypto::Certificate& certificate,
+                                         const crypto::PrivateKey& key) const;
   /// Decrypts into `into` (an empty file) and compares with `sha256`. Not durable. With `original`
   /// its holes, and no others, are holes again; without, every block of zeros is one.
   [[nodiscard]] Result<void> unseal(const std::string& name, const std::string& sha256,

@@ -13,9 +13,8 @@ Result<void> prove_object(const Session& session, const quarantine::Entry& entry
                           const std::optional<Recovery>& recovery) {
   TRY(session.store.vault().check_object(entry.object));
   if (!recovery) return {};
-  TRY_LET(const auto scratch, session.store.vault().objects().create_unnamed(0600));
-  return session.store.vault().unseal(entry.object, entry.sha256, *scratch, recovery->certificate,
-                                      recovery->key);
+  return session.store.vault().open_object(entry.object, entry.sha256, recovery->certificate,
+                                           recovery->key);
 }
 
 /// Success only when the very hold was looked into and the original is not, or no longer, in it.

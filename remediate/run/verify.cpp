@@ -246,6 +246,12 @@ class Verifier {
     if (!lengths) return error(run.name + " journal", reason_of(lengths.error()));
     for (const std::uint64_t length : *lengths) {
       if (length == lengths->back()) break;  // the newest was checked
+      const std::string name = head_prefix(run.name) + std::to_string(length) + ".json";
+      const auto signature = store_.journals().stat_entry(name + ".p7s");
+      if (!signature && signature.error().code == Code::not_found) {
+        notice("journal/" + name, "an older head whose signature is gone, as after a power cut");
+        continue;
+      }
       auto head = read_head(store_, run, length);
       auto compared = head ? compare_head(*head, run, journal) : std::unexpected(head.error());
       if (!compared) error(run.name + " journal", reason_of(compared.error()));
@@ -296,10 +302,8 @@ class Verifier {
                               std::to_string(entry.object_size));
     ++report_.objects_checked;
     if (!options_.recovery) return;
-    auto scratch = store_.vault().objects().create_unnamed(0600);
-    if (!scratch) return error(where, reason_of(scratch.error()));
-    if (auto opened = store_.vault().unseal(entry.object, entry.sha256, **scratch,
-                                            options_.recovery->certificate, options_.recovery->key);
+    if (auto opened = store_.vault().open_object(
+            entry.object, entry.sha256, options_.recovery->certificate, options_.recovery->key);
         !opened)
       error(where, reason_of(opened.error()));
   }

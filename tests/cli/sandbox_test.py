@@ -235,7 +235,9 @@ class Lacking(Case):
                                         self.scene.root, preexec_fn=no_landlock()))
         document = ended.json()
         self.assertEqual(len(document["operations"]), 3)
-        self.assertEqual(document["issues"], [])
+        # Where processes belong to others, a guard says that it could not look into them.
+        issues = [issue for issue in document["issues"] if issue["kind"] != "not_looked_up"]
+        self.assertEqual(issues, [])
 
 
 if __name__ == "__main__":

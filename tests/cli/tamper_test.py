@@ -306,6 +306,7 @@ class Journal(Tamper):
         self.found_and_refused("journal")
         for path, data in heads.items():
             path.write_bytes(data)
+            path.chmod(0o600)
         self.put_back(self.journal, good)
         self.rolls_back()
 
@@ -454,7 +455,9 @@ class Stored(Tamper):
         self.assertEqual(self.scene.tree(), self.before)
 
     def test_unknown_object_is_told(self):
-        (self.scene.store / "objects" / ("0" * 64 + ".p7m")).write_bytes(b"stray")
+        stray = self.scene.store / "objects" / ("0" * 64 + ".p7m")
+        stray.write_bytes(b"stray")
+        stray.chmod(0o600)
         document = self.verified()
         self.assertTrue(any("0" * 64 in finding["where"] for finding in document["findings"]))
 

@@ -57,7 +57,7 @@ void front_end(TreeWriter& tree) {
         "sample asset " + number + "\r\n");
   }
   // Enough pages that what is removed stays far below the limit on the share of a scope.
-  for (int i = 0; i < 1600; ++i) {
+  for (int i = 0; i < 2100; ++i) {
     const std::string number = std::to_string(1000 + i);
     tree.file(kProxy + "owa/auth/Current/pages/help" + number + ".aspx",
               sample::product_page("help " + number));

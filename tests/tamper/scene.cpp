@@ -77,7 +77,8 @@ Scene::Scene(const std::string& shape) {
   world.policy.threshold = 2;
   const plan::PlanFile first = world.plan();
   run = "run-" + first.plan.plan_id.substr(0, 12);
-  if (shape == "stopped") {
+  stopped = shape == "stopped";
+  if (stopped) {
     world.progress.stop = &world.stop;
     world.progress.stop_at = 1;
   }

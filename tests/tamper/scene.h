@@ -42,6 +42,7 @@ struct Scene {
   MemoryWorld memory;
   World& world = *memory.world;
   std::string run, other;
+  bool stopped = false;            // an apply that was stopped: its manifest is only provisional
   std::string witness;             // the head noted when `run` came to its present state
   Copy begun;                      // what the store held of `run` when only its start was signed
   std::vector<Place> files;        // of `run`, and of the store

@@ -117,7 +117,9 @@ class FileSweep {
     Place there = aside;
     if (place_.kind == Kind::held) there.folder = place_.folder;
     scene_.move(place_, there);
-    judge("deleted", Ask::found, true);
+    // Without it a stopped run is one that crashed before: told, and the journal has it all.
+    const bool provisional = scene_.stopped && place_.kind == Kind::manifest;
+    judge("deleted", provisional ? Ask::told : Ask::found, true);
     scene_.move(there, place_);
   }
 
@@ -253,7 +255,10 @@ void Sweep::refuse(Kind kind, const std::string& change, bool resume_too) {
     };
     attempt("rollback", rollback(scene_.memory.host, **store, *root, scene_.run, {}, control));
     attempt("finalize", finalize(scene_.memory.host, **store, *root, scene_.run, options, control));
-    if (resume_too)
+    // A stopped run's resume writes its manifest anew, from the journal.
+    const bool provisional =
+        scene_.stopped && (kind == Kind::manifest || kind == Kind::manifest_signature);
+    if (resume_too && !provisional)
       attempt("resume", resume(scene_.memory.host, **store, *root, scene_.run, options, control));
   } else {
     ++of(kind).refused;
