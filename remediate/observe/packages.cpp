@@ -27,6 +27,30 @@ Result<std::string> digest_of(const host::Directory& contents, const RawPath& pa
   return fail(Code::limit, path.display() + " is too large to be compared");
 }
 
+constexpr std::uint32_t others_write = 022;
+
+/// Whether only root could have written the folder, from `root` down. Who else writes there could
+/// plant a database that forbids every removal, or one that hides the true one.
+bool only_root_writes(const host::Directory& root, std::string_view place) {
+  const auto good = [](const Result<FileStat>& stat) {
+    return stat && stat->owner == 0 && (stat->mode & others_write) == 0;
+  };
+  if (!good(root.stat())) return false;
+  auto path = RawPath::parse(place);
+  for (; path && !path->is_root(); path = path->parent()) {
+    const auto folder = root.open_directory(*path, host::Mounts::cross);
+    if (!folder || !good((*folder)->stat())) return false;
+  }
+  return path.has_value();
+}
+
+bool is_there(const host::Directory& root, std::string_view place) {
+  const auto path = RawPath::parse(place);
+  if (!path) return false;
+  const auto opened = root.open_directory(*path, host::Mounts::cross);
+  return opened || opened.error().code != Code::not_found;
+}
+
 }  // namespace
 
 PackageFile::Content compare_content(const host::Directory& contents, const RawPath& file,
@@ -48,6 +72,17 @@ PackageFiles find_package_files(const host::Directory& root, const std::string& 
   if (files.empty()) return found;
   WantedFiles wanted;
   for (const RawPath& file : files) wanted.emplace(prefix + "/" + file.bytes(), file);
+  constexpr std::array<std::string_view, 3> databases = {"var/lib/dpkg", "var/lib/rpm",
+                                                         "usr/lib/sysimage/rpm"};
+  bool believed = true;
+  for (const std::string_view place : databases) {
+    if (!is_there(root, place) || only_root_writes(root, place)) continue;
+    believed = false;
+    found.notices.push_back({Issue::Kind::not_looked_up, std::string(place),
+                             "others than root can write there, so this database of packages is "
+                             "not believed"});
+  }
+  if (!believed) return found;
   find_dpkg_files(root, contents, wanted, found);
   find_rpm_files(root, contents, wanted, found);
   return found;

@@ -115,7 +115,7 @@ struct ApprovalCheck {
             wanted.metadata.stat.links > names[{id.device, id.inode}])
           reason = "it has names (hard links) that the plan does not remove";
       } else if (operation.action == Action::reset_setting) {
-        reason = guards.against_edit(operation.path, wanted);
+        reason = guards.against_edit(operation);
       }
       if (reason)
         against(display(operation.id) + " " + operation.path.display() + ": " + *reason,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "remediate/base/encoding.h"
+#include "remediate/setting/provider.h"
 
 namespace remediate::plan {
 
@@ -95,6 +96,13 @@ std::optional<std::string> Guards::against_edit(const RawPath& path,
     return "the file has " + std::to_string(precondition.metadata.stat.links) +
            " names (hard links): replacing it would part them";
   return std::nullopt;
+}
+
+std::optional<std::string> Guards::against_edit(const Operation& operation) const {
+  const setting::FileProvider* provider = setting::find_provider(operation.setting.provider);
+  if (provider == nullptr || !provider->owns(operation.path.name()))
+    return display(operation.setting.provider) + " edits no file of this name";
+  return against_edit(operation.path, operation.precondition);
 }
 
 std::vector<std::string> Guards::not_restorable(const observe::TargetFacts& facts) const {

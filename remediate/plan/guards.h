@@ -21,6 +21,8 @@ class Guards {
                                                         const Precondition& precondition) const;
   /// Why a package's file may be removed although it is one; empty for files of no package.
   [[nodiscard]] std::string package_allowance(const RawPath& path) const;
+  /// The same for an operation, and whether its provider is for files of that name at all.
+  [[nodiscard]] std::optional<std::string> against_edit(const Operation& operation) const;
   /// What a rollback of a removal could not bring back on this file system and as this user.
   [[nodiscard]] std::vector<std::string> not_restorable(const observe::TargetFacts& facts) const;
 

@@ -181,7 +181,7 @@ class Planner {
     TRY_LET(SettingPlan found, settings_.plan(playbook, step, *indicator));
     if (!found.operations.empty() || !found.exclusions.empty()) touched_.insert({playbook.id, id});
     for (Operation& operation : found.operations) {
-      if (const auto reason = guards_.against_edit(operation.path, operation.precondition)) {
+      if (const auto reason = guards_.against_edit(operation)) {
         plan_.exclusions.push_back({operation.address, playbook.id, id, *reason});
         continue;
       }

@@ -147,6 +147,16 @@ Result<void> remove_stale_journal(const Store& store, const std::string& name) {
       stale.emplace_back(entry);
     return true;
   }));
+  if (std::ranges::find(stale, journal_name(name)) != stale.end()) {
+    TRY_LET(const std::string bytes,
+            host::read_whole(store.journals(), journal_name(name), journal::max_journal_bytes));
+    const auto contents = journal::read_journal(bytes);
+    if (!contents || contents->records.size() > 1)
+      return fail(
+          Code::refused,
+          "the journal of run " + name + " tells what was done, and the run's folder is gone",
+          "`remediate verify` tells more: take the folder from a backup");
+  }
   for (const std::string& entry : stale) TRY(store.journals().remove_file(entry));
   return {};
 }

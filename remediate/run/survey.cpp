@@ -292,6 +292,7 @@ Result<void> check_root_allowed(const HostPolicy& policy, const host::Directory&
 
 std::vector<observe::OwnFile> own_files(const HostPolicy& policy) {
   std::vector<observe::OwnFile> own;
+  own.reserve(policy.files.size());
   for (const std::string& file : policy.files)
     own.push_back(
         {file, file == policy.source ? "the policy file" : "a certificate of the policy"});
@@ -322,7 +323,7 @@ std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const p
     if (operation.action == plan::Action::quarantine)
       reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
     else if (operation.action == plan::Action::reset_setting)
-      reason = guards.against_edit(operation.path, wanted);
+      reason = guards.against_edit(operation);
     if (reason) refused.emplace(operation.path, std::move(*reason));
   }
   return refused;

@@ -32,9 +32,10 @@ struct DirectiveFile {
 
 /// How one family of files is written. Stateless.
 struct Grammar {
-  std::string_view provider;  // "apache-htaccess"
-  bool sections = false;      // are settings of their own
-  bool ignore_case = false;   // of names
+  std::string_view file_name;  // the only one that such settings are edited in
+  std::string_view provider;   // "apache-htaccess"
+  bool sections = false;       // are settings of their own
+  bool ignore_case = false;    // of names
   /// bad_input, with the line, for what the server itself would not take.
   Result<DirectiveFile> (*parse)(std::string_view bytes) = nullptr;
   /// `value` as one argument, quoted where it must be; bad_input for what cannot be written.

@@ -186,7 +186,8 @@ Result<std::string> write_argument(std::string_view value) {
 }  // namespace
 
 const Grammar& htaccess_grammar() {
-  static constexpr Grammar grammar{"apache-htaccess", true, true, parse, write_argument};
+  static constexpr Grammar grammar{"apache-htaccess", ".htaccess", true, true, parse,
+                                   write_argument};
   return grammar;
 }
 

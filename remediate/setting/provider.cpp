@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/setting/directives.h"
 #include "remediate/setting/iis_edit.h"
@@ -14,6 +15,9 @@ namespace {
 class IisXml final : public FileProvider {
  public:
   [[nodiscard]] std::string_view name() const override { return "iis-xml"; }
+  [[nodiscard]] bool owns(std::string_view file_name) const override {
+    return ascii_lower(file_name).ends_with(".config");
+  }
 
   [[nodiscard]] Result<std::vector<Setting>> find(std::string_view file,
                                                   const Query& query) const override {
@@ -49,6 +53,9 @@ class Directives final : public FileProvider {
  public:
   explicit Directives(const Grammar& grammar) : grammar_(grammar) {}
   [[nodiscard]] std::string_view name() const override { return grammar_.provider; }
+  [[nodiscard]] bool owns(std::string_view file_name) const override {
+    return ascii_iequals(file_name, grammar_.file_name);
+  }
 
   [[nodiscard]] Result<std::vector<Setting>> find(std::string_view file,
                                                   const Query& query) const override {

@@ -89,6 +89,8 @@ class FileProvider {
  public:
   virtual ~FileProvider() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "iis-xml"
+  /// Whether files of this name belong to the family: no other may be edited, whatever parses.
+  [[nodiscard]] virtual bool owns(std::string_view file_name) const = 0;
   /// Every setting that `query` fits, in file order; empty when none does.
   [[nodiscard]] virtual Result<std::vector<Setting>> find(std::string_view file,
                                                           const Query& query) const = 0;

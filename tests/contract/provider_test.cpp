@@ -16,6 +16,7 @@ using namespace remediate::setting;
 /// A file of one family, and in it a setting that goes, one that stays, and a later edit.
 struct Sample {
   std::string provider;
+  std::string name;  // of files of the family
   std::string file;
   Query rogue;             // finds exactly one
   std::string kept;        // bytes that must stay
@@ -105,6 +106,15 @@ TEST_CASE("every provider has a sample here", "[provider]") {
   std::vector<std::string> named;
   for (const Sample& sample : samples()) named.push_back(sample.provider);
   CHECK(named == provider_names());
+}
+
+TEST_CASE("only files of a family's names are its own", "[provider]") {
+  for (const Sample& sample : samples()) {
+    INFO(sample.provider);
+    CHECK(provider_of(sample).owns(sample.name));
+    for (const char* other : {"sshd_config", "shadow", "cron.service", "a.conf", "config", ""})
+      CHECK_FALSE(provider_of(sample).owns(other));
+  }
 }
 
 TEST_CASE("a setting is found with its place and what holds of it", "[provider]") {

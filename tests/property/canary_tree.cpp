@@ -48,8 +48,8 @@ std::vector<Canary> make_canaries() {
                                  "usr/sbin/nginx",
                                  "usr/lib/systemd/systemd",
                                  "usr/lib/x86_64-linux-gnu/libc.so",
-                                 "var/lib/dpkg/status",
-                                 "var/lib/rpm/Packages",
+                                 "var/lib/dpkg/alternatives/php",
+                                 "var/lib/rpm/.rpm.lock",
                                  "proc/version",
                                  "sys/kernel.php",
                                  "dev/null.php"})

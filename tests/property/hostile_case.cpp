@@ -34,6 +34,7 @@ double processor_seconds() {
 
 bool may_be_edited(const std::string& path) {
   const Guarded why = guarded(path);
+  if (why == Guarded::system && !path.ends_with(".config")) return false;
   return why == Guarded::none || why == Guarded::system || why == Guarded::exchange;
 }
 

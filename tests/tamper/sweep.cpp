@@ -117,9 +117,9 @@ class FileSweep {
     Place there = aside;
     if (place_.kind == Kind::held) there.folder = place_.folder;
     scene_.move(place_, there);
-    // Without it a stopped run is one that crashed before: told, and the journal has it all.
+    // Without it a stopped run looks like one that crashed before it; the journal has it all.
     const bool provisional = scene_.stopped && place_.kind == Kind::manifest;
-    judge("deleted", provisional ? Ask::told : Ask::found, true);
+    if (!provisional) judge("deleted", Ask::found, true);
     scene_.move(there, place_);
   }
 

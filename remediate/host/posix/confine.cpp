@@ -172,8 +172,9 @@ Result<Confinement> confine() {
     return fail(Code::internal, "a process can only be confined before it starts threads");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return cannot("giving up new privileges");
   Confinement walls;
+  const bool by_path = posix::landlock_judges_truncation();
   TRY_LET(const posix::Lacking no_landlock, posix::forbid_file_changes());
-  TRY_LET(const posix::Lacking no_filter, posix::limit_system_calls(!no_landlock));
+  TRY_LET(const posix::Lacking no_filter, posix::limit_system_calls(!no_landlock && by_path));
   if (no_landlock) walls.missing.push_back(*no_landlock);
   if (no_filter) walls.missing.push_back(*no_filter);
   return walls;

@@ -53,11 +53,16 @@ std::unexpected<Error> failed(std::string_view step) {
                                .os_error = errno});
 }
 
+long landlock_version() {
+  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
 }  // namespace
 
+bool landlock_judges_truncation() { return landlock_version() >= 3; }
+
 Result<Lacking> forbid_file_changes() {
-  const long version =
-      ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  const long version = landlock_version();
   if (version < 1) return "this kernel has no Landlock (" + errno_text(errno) + ")";
   const Ruleset rules = rules_of(version);
   const Descriptor ruleset(

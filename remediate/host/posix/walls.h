@@ -15,6 +15,10 @@ using Lacking = std::optional<std::string>;
 /// abstract sockets to others where the kernel knows these rules. The calling thread only.
 [[nodiscard]] Result<Lacking> forbid_file_changes();
 
+/// Whether Landlock also judges truncation (ABI 3, Linux 6.2): before that an open for reading may
+/// truncate, and only a filter that sees its flags can tell.
+[[nodiscard]] bool landlock_judges_truncation();
+
 /// seccomp, all threads. `by_path` says that Landlock judges what openat2 opens; else that call,
 /// whose flags no filter can see, is told to be missing.
 [[nodiscard]] Result<Lacking> limit_system_calls(bool by_path);
