@@ -49,6 +49,7 @@ std::vector<Sample> samples() {
       "; site\nmemory_limit = 128M\nauto_prepend_file = /var/www/.x.php\n"
       "mysqli.default_pw = hunter2secret\nupload_max_filesize=8M";
   return {{"iis-xml",
+           "web.config",
            xml,
            {"virtualDirectory", "", where("path", "/x")},
            "path=\"/\"",
@@ -58,6 +59,7 @@ std::vector<Sample> samples() {
            "<configuration><a></configuration>",
            "hunter2secret"},
           {"apache-htaccess",
+           ".htaccess",
            htaccess,
            {"directive", "", where("argument", "auto_prepend_file")},
            "RewriteEngine On\r\n",
@@ -67,6 +69,7 @@ std::vector<Sample> samples() {
            "<FilesMatch x>\nOptions +Indexes\n",
            "hunter2secret"},
           {"php-user-ini",
+           ".user.ini",
            user_ini,
            {"directive", "", where("name", "auto_prepend_file")},
            "memory_limit = 128M\n",
