@@ -32,8 +32,8 @@ struct DirectiveFile {
 
 /// How one family of files is written. Stateless.
 struct Grammar {
-  std::string_view file_name;  // the only one that such settings are edited in
   std::string_view provider;   // "apache-htaccess"
+  std::string_view file_name;  // the only one that such settings are edited in
   bool sections = false;       // are settings of their own
   bool ignore_case = false;    // of names
   /// bad_input, with the line, for what the server itself would not take.
