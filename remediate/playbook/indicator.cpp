@@ -10,6 +10,15 @@ namespace {
 const std::vector<std::string_view> iis_kinds = {
     "site",   "application",  "virtualDirectory", "location",    "handler",
     "module", "globalModule", "isapiFilter",      "metadataKey", "element"};
+const std::vector<std::string_view> directory_kinds = {"msExchVirtualDirectory",
+                                                       "msExchOABVirtualDirectory",
+                                                       "msExchOWAVirtualDirectory",
+                                                       "msExchEcpVirtualDirectory",
+                                                       "msExchWebServicesVirtualDirectory",
+                                                       "msExchMobileVirtualDirectory",
+                                                       "msExchPowerShellVirtualDirectory",
+                                                       "msExchMapiVirtualDirectory",
+                                                       "msExchAutodiscoverVirtualDirectory"};
 
 void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests) {
   if (condition.kind == Condition::Kind::sha256 && positive) {
@@ -103,26 +112,46 @@ AttributeTest Reader::read_test(const Node& node) {
 
 SettingCondition Reader::read_setting(const Node& node, const Indicator& indicator) {
   SettingCondition setting;
-  Fields fields(findings_, node, {"provider", "files", "kind", "path", "where"});
+  Fields fields(findings_, node, {"provider", "files", "servers", "kind", "path", "where"});
   if (!fields.usable()) return setting;
-  setting.provider = fields.text("provider", "\"iis-xml\"");
-  if (!setting.provider.empty() && setting.provider != "iis-xml") {
+  const std::string providers = "\"iis-xml\" or \"exchange-directory\"";
+  setting.provider = fields.text("provider", providers);
+  const bool directory = setting.provider == "exchange-directory";
+  if (!setting.provider.empty() && setting.provider != "iis-xml" && !directory) {
     findings_.error(rule::unknown_provider, child(node.pointer, "provider"),
-                    quote(setting.provider) + " is not a provider", "\"iis-xml\"");
+                    quote(setting.provider) + " is not a provider", providers);
   }
-  if (const auto files = fields.required("files", "the configuration file or a list of them")) {
+  for (const char* key : {"files", "path"}) {
+    if (!directory || !fields.has(key)) continue;
+    findings_.error(rule::unknown_key, child(node.pointer, key),
+                    quote(key) + " does not belong to a directory", "servers, or neither");
+  }
+  if (!directory && fields.has("servers")) {
+    findings_.error(rule::unknown_key, child(node.pointer, "servers"),
+                    "\"servers\" belongs to a directory", "files");
+  }
+  if (directory) {
+    if (const auto servers = fields.optional("servers")) {
+      for (const Node& item : read_list(findings_, *servers, max_listed, rule::empty_list)) {
+        if (auto server = read_text(findings_, item)) setting.servers.push_back(std::move(*server));
+      }
+    }
+  } else if (const auto files =
+                 fields.required("files", "the configuration file or a list of them")) {
     setting.files = read_paths(*files, true, rule::empty_list);
   }
   setting.kind = fields.text("kind", "which kind of setting, such as virtualDirectory");
-  if (!setting.kind.empty() && setting.provider == "iis-xml" &&
-      std::ranges::find(iis_kinds, setting.kind) == iis_kinds.end()) {
+  const auto& kinds = directory ? directory_kinds : iis_kinds;
+  if (!setting.kind.empty() && (directory || setting.provider == "iis-xml") &&
+      std::ranges::find(kinds, setting.kind) == kinds.end()) {
     std::string expected = "one of";
-    for (const std::string_view kind : iis_kinds) expected += " " + std::string(kind);
+    for (const std::string_view kind : kinds) expected += " " + std::string(kind);
     findings_.error(rule::unknown_setting, child(node.pointer, "kind"),
-                    quote(setting.kind) + " is no setting of iis-xml", std::move(expected));
+                    quote(setting.kind) + " is no setting of " + setting.provider,
+                    std::move(expected));
   }
   setting.path = fields.optional_text("path");
-  if ((setting.kind == "element") != fields.has("path")) {
+  if (!directory && (setting.kind == "element") != fields.has("path")) {
     findings_.error(rule::setting_path,
                     fields.has("path") ? child(node.pointer, "path") : node.pointer,
                     fields.has("path") ? "path does not fit the kind " + quote(setting.kind)

@@ -7,6 +7,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
+#include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
@@ -59,7 +60,9 @@ Result<bool> work(Session& session) {
     if (!batch.empty()) {
       TRY(remove_files(session, batch));
     } else if (next < operations.size()) {
-      TRY(reset_setting(session, operations[next]));
+      OperationState& operation = operations[next];
+      TRY(operation.operation->setting.directory ? reset_directory_value(session, operation)
+                                                 : reset_setting(session, operation));
       ++next;
     }
   }
@@ -67,10 +70,20 @@ Result<bool> work(Session& session) {
   return false;
 }
 
-Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bool same_boot) {
+Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bool same_boot,
+                         setting::DirectoryService* directory) {
   std::vector<std::string> failed;
   std::set<RawPath> seen;
   for (const plan::Operation& operation : plan.operations) {
+    if (const auto& value = operation.setting.directory) {
+      auto drift = directory_drift(*directory, *value);
+      if (!drift)
+        failed.push_back(operation.id + " " + operation.address + ": " + reason_of(drift.error()));
+      else
+        for (const std::string& reason : *drift)
+          failed.push_back(operation.id + " " + operation.address + ": " + reason);
+      continue;
+    }
     if (operation.action == plan::Action::instruct || !seen.insert(operation.path).second) continue;
     auto drift = drift_of(root, operation, same_boot);
     if (!drift) {
@@ -151,6 +164,7 @@ void take_options(Session& session, const ApplyOptions& options) {
   session.recipients = options.recipients;
   session.max_sealed_bytes = options.max_sealed_bytes;
   session.tool = options.tool;
+  session.active_directory = options.directory;
 }
 
 Result<RunReport> work_and_close(Session& session) {
@@ -217,7 +231,15 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
     return fail(
         Code::stale_plan, "plan " + plan.plan_id + " was applied before, by run " + name,
         "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
-  TRY(check_drift(root, plan, plan.host.boot == boot));
+  const bool in_directory = std::ranges::any_of(
+      plan.operations, [](const plan::Operation& o) { return o.setting.directory.has_value(); });
+  if (in_directory && options.directory == nullptr)
+    return fail(Code::configuration,
+                "plan " + plan.plan_id +
+                    " changes a directory and no connection was given; nothing "
+                    "was done",
+                "name the connection file with --directory");
+  TRY(check_drift(root, plan, plan.host.boot == boot, options.directory));
   TRY_LET(auto journal, start_run(host, store, approved, name));
   TRY_LET(Run run, load_run(store, name));
   Session session(host, store, root, run, journal, control);

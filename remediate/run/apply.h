@@ -12,6 +12,7 @@ struct ApplyOptions {
   std::vector<crypto::Certificate> recipients;  // who can open sealed objects; at least one
   std::uint64_t max_sealed_bytes = 256u << 20;
   std::string tool;
+  setting::DirectoryService* directory = nullptr;  // for plans that change a directory
 };
 
 /// Does the plan and nothing else, in its order. Before the first effect every target is compared

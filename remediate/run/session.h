@@ -7,6 +7,7 @@
 
 #include "remediate/run/control.h"
 #include "remediate/run/run_state.h"
+#include "remediate/setting/directory/service.h"
 
 namespace remediate::run {
 
@@ -51,8 +52,9 @@ class Session {
   std::vector<crypto::Certificate> recipients;
   std::uint64_t max_sealed_bytes = 0;
   std::string tool;
-  const std::uint64_t loaded_length = journal.length();  // records when the session began
-  bool hold_only = false;                                // not enough space to seal
+  setting::DirectoryService* active_directory = nullptr;  // none without a connection
+  const std::uint64_t loaded_length = journal.length();   // records when the session began
+  bool hold_only = false;                                 // not enough space to seal
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
 
   /// Appends a record and advances the state; nothing may act on it before flush().

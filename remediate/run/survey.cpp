@@ -70,6 +70,7 @@ class Surveyor {
     survey_.superuser = host_.superuser();
     survey_.user = host_.user();
     survey_.store = store_below(options_.root, options_.store);
+    survey_.directory = options_.directory;
     TRY(find_scopes());
     TRY(scan_files());
     TRY(read_settings());
@@ -141,7 +142,8 @@ class Surveyor {
     for (const playbook::Playbook& playbook : playbooks_) {
       const observe::Variables variables = variables_of(playbook);
       for (const playbook::Indicator& indicator : playbook.indicators)
-        if (indicator.setting) TRY(read_files(playbook, indicator, variables));
+        if (indicator.setting && !indicator.setting->files.empty())
+          TRY(read_files(playbook, indicator, variables));
       for (const playbook::Step& step : playbook.steps)
         if (step.change && step.change->baseline) TRY(read_baseline(playbook, step, variables));
     }

@@ -18,6 +18,8 @@ struct SurveyOptions {
   unsigned threads = 2;
   /// Of all configuration files that a plan looks at; what comes on top is an issue.
   std::uint64_t max_settings_bytes = 256u << 20;
+  /// What the directory showed, read before; nothing when there is no connection.
+  std::optional<std::vector<setting::DirectoryObject>> directory{};
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause.

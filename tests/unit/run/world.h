@@ -14,6 +14,7 @@
 #include "remediate/run/store.h"
 #include "remediate/run/survey.h"
 #include "remediate/run/verify.h"
+#include "remediate/setting/directory/memory_directory.h"
 
 namespace remediate::run::test {
 
@@ -105,6 +106,8 @@ class World {
   Quiet progress;
   std::atomic<bool> stop{false};
   std::uint64_t max_sealed_bytes = 1u << 20;
+  /// What plans are made of and runs work with besides the files, when it is set.
+  setting::MemoryDirectory* exchange = nullptr;
 
  private:
   [[nodiscard]] ApplyOptions options(const Store& store) const;
@@ -131,6 +134,8 @@ struct NativeWorld {
 };
 
 [[nodiscard]] playbook::Playbook shells_playbook();
+/// Takes external URLs with a script away.
+[[nodiscard]] playbook::Playbook directory_playbook();
 [[nodiscard]] std::string findings(const VerifyReport& report);
 [[nodiscard]] const OperationReport& operation(const RunReport& report, const std::string& address);
 [[nodiscard]] std::string text(const RunReport& report);
