@@ -67,10 +67,37 @@ Result<Outcome> outcome_from_json(const Json& json, const std::string& pointer) 
 
 }  // namespace
 
+namespace {
+
+using Details = std::vector<std::pair<std::string, std::string>>;
+
+Result<Details> read_details(JsonReader& reader) {
+  TRY_LET(const Json* list, reader.array("details"));
+  Details details;
+  for (const Json& element : *list) {
+    JsonReader detail(element, reader.pointer() + "/details");
+    std::pair<std::string, std::string> pair;
+    TRY_LET(pair.first, read_raw(detail, "name"));
+    TRY_LET(pair.second, read_raw(detail, "value"));
+    TRY(detail.done());
+    details.push_back(std::move(pair));
+  }
+  return details;
+}
+
+}  // namespace
+
 Json to_json(const Entry& entry) {
   Json details = Json::array();
   for (const auto& [name, value] : entry.details)
     details.push_back(Json{{"name", raw(name)}, {"value", raw(value)}});
+  if (entry.directory)
+    return Json{{"id", entry.id},
+                {"action", entry.action},
+                {"playbook", entry.playbook},
+                {"indicator", entry.indicator},
+                {"directory", remediate::to_json(*entry.directory)},
+                {"details", std::move(details)}};
   return Json{{"id", entry.id},
               {"action", entry.action},
               {"playbook", entry.playbook},
@@ -98,6 +125,13 @@ Result<Entry> entry_from_json(const Json& json, const std::string& pointer) {
   TRY_LET(entry.action, reader.string("action"));
   TRY_LET(entry.playbook, reader.string("playbook"));
   TRY_LET(entry.indicator, reader.string("indicator"));
+  if (reader.has("directory")) {
+    TRY_LET(const Json* value, reader.object("directory"));
+    TRY_LET(entry.directory, remediate::directory_value_from_json(*value, pointer + "/directory"));
+    TRY_LET(entry.details, read_details(reader));
+    TRY(reader.done());
+    return entry;
+  }
   TRY_LET(const std::string path, read_raw(reader, "path"));
   TRY_LET(entry.path, RawPath::parse(path));
   TRY_LET(entry.sha256, reader.string("sha256"));
@@ -122,15 +156,7 @@ Result<Entry> entry_from_json(const Json& json, const std::string& pointer) {
   TRY_LET(entry.object_size, reader.unsigned_integer("object_size"));
   TRY_LET(entry.open_for_writing, reader.boolean("open_for_writing"));
   TRY_LET(entry.after_sha256, reader.string("after_sha256"));
-  TRY_LET(const Json* details, reader.array("details"));
-  for (const Json& element : *details) {
-    JsonReader detail(element, pointer + "/details");
-    std::pair<std::string, std::string> pair;
-    TRY_LET(pair.first, read_raw(detail, "name"));
-    TRY_LET(pair.second, read_raw(detail, "value"));
-    TRY(detail.done());
-    entry.details.push_back(std::move(pair));
-  }
+  TRY_LET(entry.details, read_details(reader));
   TRY(reader.done());
   return entry;
 }

@@ -1,16 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "remediate/base/directory_value.h"
 #include "remediate/base/file_facts.h"
 #include "remediate/base/json.h"
 #include "remediate/base/raw_path.h"
 
 namespace quarantine {
 
+using remediate::DirectoryValue;
 using remediate::FileId;
 using remediate::Json;
 using remediate::Metadata;
@@ -41,6 +44,9 @@ struct Entry {
   bool open_for_writing = false;  // another process had it open when it was captured
   std::string after_sha256;       // reset_setting: the version put in its place
   std::vector<std::pair<std::string, std::string>> details;  // raw bytes
+  /// reset_setting of a directory: the value that was there. Nothing was captured then, and besides
+  /// id, action, playbook, indicator and details nothing else is set.
+  std::optional<DirectoryValue> directory;
 };
 
 struct Outcome {

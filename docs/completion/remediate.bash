@@ -26,7 +26,7 @@ _remediate() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
       ;;
-    --policy | --cert | --key | --html | --recovery-key | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
+    --policy | --cert | --key | --html | --recovery-key | --directory | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
@@ -41,11 +41,12 @@ _remediate() {
 
   local options=""
   case $command in
-    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode" ;;
+    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode --directory" ;;
     show) options="--html" ;;
     approve) options="--cert --key" ;;
-    apply) options="--confirm" ;;
-    rollback) options="--only --dry-run --outbox --recovery-key --with-privileges" ;;
+    apply) options="--confirm --directory" ;;
+    resume) options="--directory" ;;
+    rollback) options="--only --dry-run --outbox --recovery-key --with-privileges --directory" ;;
     verify) options="--witness --recovery-key" ;;
     export) options="-o --output --as --recovery-key" ;;
     init) options="--signer-cert --signer-key --recovery-cert" ;;

@@ -26,7 +26,8 @@ std::string confirmation(const Global& global, const std::string& given, const p
   return typed;
 }
 
-Result<int> apply(Global& global, const std::string& path, const std::string& confirm) {
+Result<int> apply(Global& global, const std::string& path, const std::string& confirm,
+                  const std::string& connection) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   TRY_LET(std::string bytes, read_file(global, path, max_plan_bytes));
   TRY_LET(plan::PlanFile file, plan::read_plan(std::move(bytes), path));
@@ -71,11 +72,13 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
     return print_report(global, nothing, partial);
   }
   TRY_LET(const auto probe, make_probe(policy));
+  TRY_LET(const auto directory, open_directory(global, connection));
   TRY_LET(const LockedStore locked, lock_store(global, true));
+  run::ApplyOptions options = apply_options(policy, *locked.store, probe.get());
+  options.directory = directory.get();
   const auto progress = make_progress(global);
-  TRY_LET(const run::RunReport report,
-          run::apply(global.host, *locked.store, *root, approved,
-                     apply_options(policy, *locked.store, probe.get()), {*progress, global.stop}));
+  TRY_LET(const run::RunReport report, run::apply(global.host, *locked.store, *root, approved,
+                                                  options, {*progress, global.stop}));
   return print_report(global, report, partial);
 }
 
@@ -85,10 +88,14 @@ void add_apply(CLI::App& app, Global& global, Action& chosen) {
   auto* command = app.add_subcommand("apply", "does exactly an approved plan");
   const auto path = std::make_shared<std::string>();
   const auto confirm = std::make_shared<std::string>();
+  const auto directory = std::make_shared<std::string>();
   command->add_option("PLAN", *path, "the plan file; its signatures are in PLAN.p7s")->required();
   command->add_option("--confirm", *confirm, "the plan's id, retyped");
-  command->callback([&, path, confirm] {
-    chosen = [&global, path, confirm] { return apply(global, *path, *confirm); };
+  add_directory_option(*command, *directory);
+  command->callback([&, path, confirm, directory] {
+    chosen = [&global, path, confirm, directory] {
+      return apply(global, *path, *confirm, *directory);
+    };
   });
 }
 

@@ -14,6 +14,7 @@
 #include "remediate/run/rollback.h"
 #include "remediate/run/session.h"
 #include "remediate/run/store.h"
+#include "remediate/setting/directory/service.h"
 
 namespace CLI {
 class App;
@@ -34,6 +35,8 @@ struct Global {
   /// Set by a command that reads what may be hostile and changes nothing: it runs confined. The
   /// files that it may want written ("" and "-" count for none).
   std::optional<std::vector<std::string>> confined{};
+  /// Work of a confined command that the walls would not let through: it is done before them.
+  std::function<Result<void>()> prepare{};
   [[nodiscard]] bool json() const { return format == "json"; }
   [[nodiscard]] bool colour() const;
 };
@@ -70,6 +73,12 @@ void message(const Global& global, const std::string& text);
                                             std::uint64_t max_bytes);
 [[nodiscard]] Result<void> write_file(Global& global, const std::string& path,
                                       const std::string& bytes);
+
+/// Connects to the directory that a connection file names; null when `file` is empty.
+[[nodiscard]] Result<std::unique_ptr<setting::DirectoryService>> open_directory(
+    Global& global, const std::string& file);
+/// The option --directory of a command.
+void add_directory_option(CLI::App& command, std::string& file);
 
 /// The progress of a run on stderr: one line, rewritten on a terminal.
 [[nodiscard]] std::unique_ptr<run::Progress> make_progress(const Global& global);

@@ -87,6 +87,8 @@ int run(int count, char** words) {
   }
   global.sandbox = !open;
   const auto report = [&](const remediate::Error& error) { return report_error(global, error); };
+  if (global.prepare)
+    if (auto ready = global.prepare(); !ready) return report(ready.error());
   auto code = global.confined ? remediate::cli::run_confined(global, chosen, report) : chosen();
   return code ? *code : report_error(global, code.error());
 }

@@ -20,7 +20,24 @@ struct Options {
   unsigned threads = 2;
   bool detailed = false;
   std::optional<Result<host::FilesInUse>> in_use{};
+  std::string directory;
+  std::optional<std::vector<setting::DirectoryObject>> objects;  // what it showed
 };
+
+/// Before the walls, which let nothing through to a network. Everything is read that a playbook may
+/// ask about, since the playbooks are only read behind them.
+Result<void> read_directory(Global& global, Options& options) {
+  if (options.directory.empty()) return {};
+  TRY_LET(const auto directory, open_directory(global, options.directory));
+  TRY_LET(options.objects, directory->virtual_directories());
+  if (options.objects->empty())
+    return fail(
+        Code::permission,
+        "the directory shows no virtual directory at all: this is no proof that it is clean",
+        "bind as an account that may read the configuration of Exchange, or name the base "
+        "that it is below");
+  return {};
+}
 
 Result<int> plan(Global& global, const Options& options) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
@@ -32,6 +49,7 @@ Result<int> plan(Global& global, const Options& options) {
   survey.tool = tool_name();
   survey.threads = options.threads;
   if (options.in_use) survey.in_use = &*options.in_use;
+  survey.directory = options.objects;
   if (!options.output.empty() && options.output != "-") {
     auto signed_before = read_file(global, options.output + ".p7s", max_signature_bytes);
     if (signed_before || signed_before.error().code != Code::not_found)
@@ -75,7 +93,9 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
   command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
+  add_directory_option(*command, options->directory);
   command->callback([&, options] {
+    global.prepare = [&global, options] { return read_directory(global, *options); };
     global.confined = {options->output, options->html};
     options->in_use = global.host.files_in_use();  // a confined process cannot see others
     chosen = [&global, options] { return plan(global, *options); };

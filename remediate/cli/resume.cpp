@@ -58,7 +58,7 @@ Result<std::string> interrupted_run(const run::Store& store) {
   return interrupted.empty() ? std::string() : interrupted.front();
 }
 
-Result<int> resume(Global& global, std::string name) {
+Result<int> resume(Global& global, std::string name, const std::string& connection) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   TRY_LET(const LockedStore locked, lock_store(global, false));
   if (name.empty()) {
@@ -73,8 +73,10 @@ Result<int> resume(Global& global, std::string name) {
   TRY(check_still_approved(policy, run));
   TRY_LET(const auto root, open_run_root(global, run));
   TRY_LET(const auto probe, make_probe(policy));
+  TRY_LET(const auto directory, open_directory(global, connection));
   const auto progress = make_progress(global);
   run::ApplyOptions options = apply_options(policy, *locked.store, probe.get());
+  options.directory = directory.get();
   if (run.phase == "apply") {
     observe::Claims claims = run::claims_of_targets(global.host, *root, run.plan.plan, global.store,
                                                     run::own_files(policy));
@@ -95,7 +97,11 @@ void add_resume(CLI::App& app, Global& global, Action& chosen) {
       app.add_subcommand("resume", "continues what a crash, a reboot or Ctrl-C interrupted");
   const auto name = std::make_shared<std::string>();
   command->add_option("RUN", *name, "the run; not needed when only one was interrupted");
-  command->callback([&, name] { chosen = [&global, name] { return resume(global, *name); }; });
+  const auto directory = std::make_shared<std::string>();
+  add_directory_option(*command, *directory);
+  command->callback([&, name, directory] {
+    chosen = [&global, name, directory] { return resume(global, *name, *directory); };
+  });
 }
 
 }  // namespace remediate::cli

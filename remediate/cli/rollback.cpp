@@ -16,6 +16,7 @@ struct Options {
   std::string recovery_key;
   bool dry_run = false;
   bool with_privileges = false;
+  std::string directory;
 };
 
 Result<int> rollback(Global& global, const Options& options) {
@@ -24,7 +25,9 @@ Result<int> rollback(Global& global, const Options& options) {
   TRY_LET(const run::Run run, run::load_run(*locked.store, options.run));
   TRY_LET(const auto root, open_run_root(global, run));
   run::RollbackOptions rollback_options;
+  TRY_LET(const auto directory, open_directory(global, options.directory));
   rollback_options.only = options.only;
+  rollback_options.directory = directory.get();
   rollback_options.dry_run = options.dry_run;
   rollback_options.outbox = options.outbox;
   rollback_options.privileges =
@@ -58,6 +61,7 @@ void add_rollback(CLI::App& app, Global& global, Action& chosen) {
                       "the recovery key (PEM), for what was finalized");
   command->add_flag("--with-privileges", options->with_privileges,
                     "put back setuid, setgid and capability files too");
+  add_directory_option(*command, options->directory);
   command->callback(
       [&, options] { chosen = [&global, options] { return rollback(global, *options); }; });
 }

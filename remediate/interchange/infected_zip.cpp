@@ -21,7 +21,8 @@ State last_state(const OperationState& operation) {
 /// Taken, or perhaps taken: everything that an analyst would miss.
 bool wanted(const OperationState& operation) {
   return operation.operation->action != plan::Action::instruct &&
-         last_state(operation) != State::planned && last_state(operation) != State::not_done;
+         !operation.operation->setting.directory && last_state(operation) != State::planned &&
+         last_state(operation) != State::not_done;
 }
 
 /// An original, proven to have its digest.

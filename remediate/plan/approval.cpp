@@ -114,7 +114,7 @@ struct ApprovalCheck {
         if (!reason && !request.policy.allow_hard_links &&
             wanted.metadata.stat.links > names[{id.device, id.inode}])
           reason = "it has names (hard links) that the plan does not remove";
-      } else if (operation.action == Action::reset_setting) {
+      } else if (operation.action == Action::reset_setting && !operation.setting.directory) {
         reason = guards.against_edit(operation);
       }
       if (reason)

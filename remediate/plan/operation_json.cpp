@@ -3,6 +3,7 @@
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/plan_json.h"
 #include "remediate/plan/wording.h"
+#include "remediate/setting/directory/query.h"
 
 namespace remediate::plan {
 namespace {
@@ -69,11 +70,13 @@ Json to_json(const SettingChange& change) {
                                {"attribute", raw_to_json(difference.attribute)},
                                {"before", raw_to_json(difference.before)},
                                {"after", raw_to_json(difference.after)}});
-  return Json{{"provider", change.provider},
-              {"edits", edits},
-              {"differences", differences},
-              {"after_sha256", change.after_sha256},
-              {"diff", change.diff}};
+  Json json{{"provider", change.provider},
+            {"edits", edits},
+            {"differences", differences},
+            {"after_sha256", change.after_sha256},
+            {"diff", change.diff}};
+  if (change.directory) json["directory"] = remediate::to_json(*change.directory);
+  return json;
 }
 
 Result<SettingEdit> edit_from_json(const Json& json, const std::string& pointer) {
@@ -119,6 +122,22 @@ Result<SettingChange> setting_from_json(const Json& json, const std::string& poi
           read_array<SettingDifference>(reader, "differences", difference_from_json));
   TRY_LET(change.after_sha256, reader.string("after_sha256"));
   TRY_LET(change.diff, reader.string("diff"));
+  const bool directory = change.provider == setting::directory_provider;
+  if (directory != reader.has("directory"))
+    return fail(Code::bad_input, pointer + ": the provider and /directory do not fit",
+                "make a new plan");
+  if (directory) {
+    TRY_LET(const Json* value, reader.object("directory"));
+    TRY_LET(DirectoryValue read, directory_value_from_json(*value, pointer + "/directory"));
+    if (!setting::is_exchange_attribute(read.attribute))
+      return fail(Code::bad_input, pointer + "/directory/attribute is no attribute of Exchange",
+                  "make a new plan");
+    change.directory = std::move(read);
+    if (to_json(directory_change(*change.directory)) != json)
+      return fail(Code::bad_input,
+                  pointer + ": edits and differences do not say what /directory does",
+                  "the plan was not made by this tool or was changed: make a new plan");
+  }
   TRY(reader.done());
   return change;
 }
@@ -203,8 +222,12 @@ Json operation_to_json(const Operation& operation) {
     json["instruction"] = operation.instruction;
     json["precondition"] = nullptr;
   } else {
-    json["path"] = path_to_json(operation.path);
-    json["precondition"] = to_json(operation.precondition);
+    if (operation.setting.directory) {
+      json["precondition"] = nullptr;  // it is in setting/directory
+    } else {
+      json["path"] = path_to_json(operation.path);
+      json["precondition"] = to_json(operation.precondition);
+    }
   }
   if (operation.action == Action::reset_setting) json["setting"] = to_json(operation.setting);
   json["before"] = operation.before;
@@ -239,13 +262,13 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
                                TRY(detail.done());
                                return result;
                              }));
+  const bool no_file = json.contains("precondition") && json["precondition"].is_null();
   if (operation.action == Action::instruct) {
     TRY_LET(operation.instruction, reader.string("instruction"));
-    if (!json.contains("precondition") || !json["precondition"].is_null())
+    if (!no_file)
       return fail(Code::bad_input, pointer + "/precondition must be null for an instruction",
                   "make a new plan");
-    (void)reader.has("precondition");
-  } else {
+  } else if (!(no_file && operation.action == Action::reset_setting)) {
     TRY_LET(const Json* path, reader.object("path"));
     TRY_LET(operation.path, path_from_json(*path, pointer + "/path"));
     if (operation.path.is_root())
@@ -256,12 +279,15 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
   if (operation.action == Action::reset_setting) {
     TRY_LET(const Json* setting, reader.object("setting"));
     TRY_LET(operation.setting, setting_from_json(*setting, pointer + "/setting"));
+    if (operation.setting.directory.has_value() != no_file)
+      return fail(Code::bad_input, pointer + "/precondition does not fit the provider",
+                  "make a new plan");
   }
   TRY_LET(operation.before, reader.string("before"));
   TRY_LET(operation.after, reader.string("after"));
   TRY_LET(operation.inverse, reader.string("inverse"));
   TRY_LET(operation.not_restorable, strings_from_json(reader, "not_restorable"));
-  if (operation.action != Action::instruct) TRY(reader.done());
+  if (!no_file) TRY(reader.done());
   TRY(check_words(operation, pointer));
   return operation;
 }

@@ -16,6 +16,20 @@ std::string_view action_name(Action action) {
   return "unknown";
 }
 
+SettingChange directory_change(DirectoryValue value) {
+  SettingChange change;
+  change.provider = "exchange-directory";
+  change.edits.push_back({value.dn, value.after ? "set_attribute" : "remove_attribute",
+                          value.attribute, value.after.value_or(""), RawPath(), ""});
+  change.differences.push_back({!value.before  ? "added"
+                                : !value.after ? "removed"
+                                               : "changed",
+                                value.dn, value.attribute, value.before.value_or(""),
+                                value.after.value_or("")});
+  change.directory = std::move(value);
+  return change;
+}
+
 std::string operation_id(std::size_t number) {
   std::string digits = std::to_string(number);
   return "op-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') + digits;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "remediate/base/directory_value.h"
 #include "remediate/base/file_facts.h"
 #include "remediate/base/raw_path.h"
 
@@ -55,7 +57,13 @@ struct SettingChange {
   std::vector<SettingDifference> differences;
   std::string after_sha256;
   std::string diff;  // unified, redacted, display-safe
+  /// Of a directory instead of a file: the object, the attribute, its value before and after. There
+  /// is no path and no precondition besides it then; edits and differences say the same.
+  std::optional<DirectoryValue> directory;
 };
+
+/// A change of one value in a directory, with the edit and the difference that it stands for.
+[[nodiscard]] SettingChange directory_change(DirectoryValue value);
 
 struct Operation {
   std::string id;  // "op-0001", in the order in which apply works

@@ -8,6 +8,7 @@
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/plan/directory_plan.h"
 #include "remediate/plan/guards.h"
 #include "remediate/plan/limits.h"
 #include "remediate/plan/setting_plan.h"
@@ -26,7 +27,11 @@ std::vector<Reason> reasons_of(const match::FileMatch& match) {
 class Planner {
  public:
   Planner(const PlanRequest& request, const Survey& survey)
-      : request_(request), survey_(survey), guards_(request.policy, survey), settings_(survey) {}
+      : request_(request),
+        survey_(survey),
+        guards_(request.policy, survey),
+        settings_(survey),
+        directory_(survey) {}
 
   Result<Plan> run() {
     TRY(check_playbooks());
@@ -112,7 +117,9 @@ class Planner {
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Indicator& indicator : playbook.indicators) {
         if (!indicator.setting || indicator.authorises != playbook::Authorises::review) continue;
-        TRY_LET(std::vector<Review> found, settings_.review(playbook, indicator, plan_.issues));
+        TRY_LET(std::vector<Review> found,
+                in_directory(indicator) ? directory_.review(playbook, indicator, plan_.issues)
+                                        : settings_.review(playbook, indicator, plan_.issues));
         if (!found.empty()) touched_.insert({playbook.id, indicator.id});
         std::ranges::move(found, std::back_inserter(plan_.reviews));
       }
@@ -162,6 +169,7 @@ class Planner {
       operation.why.push_back({"package", std::move(allowed), 0, ""});
     for (const match::DumpField& field : match.dump)
       operation.details.emplace_back(field.name, field.value);
+    if (auto object = directory_.origin_of(match)) operation.why.push_back(std::move(*object));
     operation.precondition = {match.sha256, match.facts.metadata, match.facts.parent.id,
                               match.facts.parent.modified, match.facts.filesystem};
     operation.before = before_of(operation);
@@ -178,10 +186,14 @@ class Planner {
     if (indicator == playbook.indicators.end() || !indicator->setting || !step.change)
       return fail(Code::internal, "step " + step.id + " names no setting indicator",
                   "run `remediate check`");
-    TRY_LET(SettingPlan found, settings_.plan(playbook, step, *indicator));
+    TRY_LET(SettingPlan found, in_directory(*indicator)
+                                   ? directory_.plan(playbook, step, *indicator)
+                                   : settings_.plan(playbook, step, *indicator));
     if (!found.operations.empty() || !found.exclusions.empty()) touched_.insert({playbook.id, id});
     for (Operation& operation : found.operations) {
-      if (const auto reason = guards_.against_edit(operation)) {
+      const auto reason =
+          operation.setting.directory ? std::nullopt : guards_.against_edit(operation);
+      if (reason) {
         plan_.exclusions.push_back({operation.address, playbook.id, id, *reason});
         continue;
       }
@@ -264,6 +276,7 @@ class Planner {
   const Survey& survey_;
   Guards guards_;
   SettingPlanner settings_;
+  DirectoryPlanner directory_;
   Plan plan_;
   std::map<RawPath, std::size_t> planned_files_;
   std::set<std::pair<std::string, std::string>> touched_;

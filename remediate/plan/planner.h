@@ -9,6 +9,7 @@
 #include "remediate/plan/plan.h"
 #include "remediate/plan/policy.h"
 #include "remediate/playbook/model.h"
+#include "remediate/setting/directory/service.h"
 
 namespace remediate::plan {
 
@@ -37,6 +38,8 @@ struct Survey {
   std::vector<match::FileMatch> matches;  // sorted by path
   std::vector<SettingObservation> settings;
   std::vector<BaselineObservation> baselines;
+  /// The virtual directories that the directory showed; nothing when no connection was given.
+  std::optional<std::vector<setting::DirectoryObject>> directory;
   std::vector<ScopeReport> scopes;
   std::vector<IssueReport> issues;
   std::uint64_t files_scanned = 0;

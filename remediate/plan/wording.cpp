@@ -17,10 +17,16 @@ std::string mode_text(std::uint32_t mode) {
   return digits;
 }
 
+std::string value_text(const DirectoryValue& value, const std::optional<std::string>& text) {
+  return value.attribute + (text ? " is " + display(*text) : " is absent");
+}
+
 }  // namespace
 
 std::string address_of(const Operation& operation) {
   if (operation.action == Action::instruct) return operation.step;
+  if (const auto& value = operation.setting.directory)
+    return display(value->dn) + " " + value->attribute;
   if (operation.action == Action::quarantine || operation.setting.edits.empty())
     return operation.path.display();
   const std::size_t count = operation.setting.edits.size();
@@ -30,6 +36,8 @@ std::string address_of(const Operation& operation) {
 
 std::string before_of(const Operation& operation) {
   if (operation.action == Action::instruct) return "to be done by a person";
+  if (const auto& value = operation.setting.directory)
+    return "object " + value->guid + ", " + value_text(*value, value->before);
   const Precondition& condition = operation.precondition;
   if (operation.action == Action::reset_setting) return "sha256 " + condition.sha256;
   const FileStat& stat = condition.metadata.stat;
@@ -43,6 +51,7 @@ std::string after_of(const Operation& operation, bool sealed) {
     case Action::instruct:
       return "done and noted by that person";
     case Action::reset_setting:
+      if (const auto& value = operation.setting.directory) return value_text(*value, value->after);
       return "sha256 " + operation.setting.after_sha256 + ", " +
              std::to_string(operation.setting.differences.size()) + " difference(s) in meaning";
     case Action::quarantine:
@@ -58,6 +67,10 @@ std::string inverse_of(const Operation& operation) {
     case Action::instruct:
       return "none: the tool does nothing here";
     case Action::reset_setting:
+      if (const auto& value = operation.setting.directory)
+        return "put back that " + value_text(*value, value->before) +
+               ", where it still has the value of this change; a later change by others stays and "
+               "is reported as a conflict";
       return "take back " + std::to_string(operation.setting.differences.size()) +
              " difference(s) of this change by a three-way merge; later edits by others stay, a "
              "conflict is reported";

@@ -11,12 +11,18 @@ struct Provider {
   std::string_view name;
   std::vector<std::string_view> kinds;
 };
+constexpr std::string_view directory_provider = "exchange-directory";
 const std::vector<Provider> providers = {
     {"iis-xml",
      {"site", "application", "virtualDirectory", "location", "handler", "module", "globalModule",
       "isapiFilter", "metadataKey", "element"}},
     {"apache-htaccess", {"directive", "section"}},
-    {"php-user-ini", {"directive"}}};
+    {"php-user-ini", {"directive"}},
+    {directory_provider,
+     {"msExchVirtualDirectory", "msExchOABVirtualDirectory", "msExchOWAVirtualDirectory",
+      "msExchEcpVirtualDirectory", "msExchWebServicesVirtualDirectory",
+      "msExchMobileVirtualDirectory", "msExchPowerShellVirtualDirectory",
+      "msExchMapiVirtualDirectory", "msExchAutodiscoverVirtualDirectory"}}};
 
 void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests) {
   if (condition.kind == Condition::Kind::sha256 && positive) {
@@ -110,17 +116,38 @@ AttributeTest Reader::read_test(const Node& node) {
 
 SettingCondition Reader::read_setting(const Node& node, const Indicator& indicator) {
   SettingCondition setting;
-  Fields fields(findings_, node, {"provider", "files", "kind", "path", "where"});
+  Fields fields(findings_, node, {"provider", "files", "servers", "kind", "path", "where"});
   if (!fields.usable()) return setting;
-  const std::string expected_provider = "iis-xml, apache-htaccess or php-user-ini";
+  const std::string expected_provider =
+      "iis-xml, apache-htaccess, php-user-ini or exchange-directory";
   setting.provider = fields.text("provider", expected_provider);
+  const bool directory = setting.provider == directory_provider;
   const auto provider = std::ranges::find(providers, setting.provider, &Provider::name);
   if (!setting.provider.empty() && provider == providers.end()) {
     findings_.error(rule::unknown_provider, child(node.pointer, "provider"),
                     quote(setting.provider) + " is not a provider", expected_provider);
   }
-  // Either some named files, or every file of the indicator's scopes.
-  if (indicator.scopes.empty()) {
+  for (const char* key : {"files", "path"}) {
+    if (!directory || !fields.has(key)) continue;
+    findings_.error(rule::unknown_key, child(node.pointer, key),
+                    quote(key) + " does not belong to a directory", "servers, or neither");
+  }
+  if (!directory && fields.has("servers")) {
+    findings_.error(rule::unknown_key, child(node.pointer, "servers"),
+                    "\"servers\" belongs to a directory", "files");
+  }
+  if (directory) {
+    if (!indicator.scopes.empty()) {
+      findings_.error(rule::unknown_key, node.pointer,
+                      "the indicator has scopes, and a directory has none", "servers, or neither");
+    }
+    if (const auto servers = fields.optional("servers")) {
+      for (const Node& item : read_list(findings_, *servers, max_listed, rule::empty_list)) {
+        if (auto server = read_text(findings_, item)) setting.servers.push_back(std::move(*server));
+      }
+    }
+  } else if (indicator.scopes.empty()) {
+    // Either some named files, or every file of the indicator's scopes.
     if (const auto files = fields.required("files", "the configuration file or a list of them")) {
       setting.files = read_paths(*files, true, rule::empty_list);
     }
@@ -138,7 +165,7 @@ SettingCondition Reader::read_setting(const Node& node, const Indicator& indicat
                     std::move(expected));
   }
   setting.path = fields.optional_text("path");
-  if ((setting.kind == "element") != fields.has("path")) {
+  if (!directory && (setting.kind == "element") != fields.has("path")) {
     findings_.error(rule::setting_path,
                     fields.has("path") ? child(node.pointer, "path") : node.pointer,
                     fields.has("path") ? "path does not fit the kind " + quote(setting.kind)

@@ -70,9 +70,11 @@ struct Condition {
 
 /// Settings of configuration files; the fields mirror setting::Query.
 struct SettingCondition {
-  std::string provider;            // "iis-xml", "apache-htaccess", "php-user-ini"
-  std::vector<SpelledPath> files;  // alternatives: each one that exists is read; empty: every
-                                   // file of the indicator's scopes
+  std::string provider;              // "iis-xml", "apache-htaccess", "php-user-ini" or
+                                     // "exchange-directory"
+  std::vector<SpelledPath> files;    // of files; alternatives: each one that exists is read;
+                                     // empty: every file of the indicator's scopes
+  std::vector<std::string> servers;  // of a directory; empty: all
   std::string kind;
   std::string path;
   std::vector<AttributeTest> where;
@@ -101,10 +103,12 @@ struct Indicator {
 enum class Action : std::uint8_t { quarantine, reset_setting, instruct };
 
 struct Change {
-  std::string kind;  // remove_element, remove_attribute, set_attribute, reset_to_baseline
+  /// remove_element, remove_attribute, set_attribute, reset_to_baseline, set_from_sibling
+  std::string kind;
   std::string attribute;
   std::string value;
   std::optional<SpelledPath> baseline;  // reset_to_baseline: a clean copy on the host
+  std::string sibling;                  // set_from_sibling: a server
 };
 
 struct Step {

@@ -67,6 +67,7 @@ class Reader {
   void read_step(const Node& node);
   void read_step_indicators(const Node& node, Step& step);
   Change read_change(const Node& node);
+  void check_change(const Node& node, const Step& step);
 
   Findings& findings_;
   Playbook& playbook_;

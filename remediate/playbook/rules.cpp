@@ -78,6 +78,7 @@ constexpr std::array every_rule = {
     rule::unknown_change,
     rule::change_fields,
     rule::repeated_reference,
+    rule::change_provider,
     rule::unused_scope,
     rule::unused_indicator,
     rule::unused_variable,

@@ -89,6 +89,7 @@ inline constexpr Rule needs_setting{"PB085", "a reset_setting step uses a file i
 inline constexpr Rule unknown_change{"PB086", "a change kind is not known"};
 inline constexpr Rule change_fields{"PB087", "a change's fields do not fit its kind"};
 inline constexpr Rule repeated_reference{"PB088", "a reference is repeated"};
+inline constexpr Rule change_provider{"PB089", "a change does not fit the provider of its setting"};
 
 inline constexpr Rule unused_scope{"PW001", "no indicator uses a scope"};
 inline constexpr Rule unused_indicator{"PW002",

@@ -13,20 +13,32 @@ struct ChangeForm {
   bool attribute_needed;
   bool value_needed;
   bool baseline_needed;
+  bool sibling_needed;
+  bool of_files;
+  bool of_directories;
 };
 
-constexpr std::array<ChangeForm, 4> change_forms = {{
-    {"remove_element", false, false, false, false},
-    {"remove_attribute", true, true, false, false},
-    {"set_attribute", true, true, true, false},
-    {"reset_to_baseline", true, false, false, true},
+constexpr std::array<ChangeForm, 5> change_forms = {{
+    {"remove_element", false, false, false, false, false, true, false},
+    {"remove_attribute", true, true, false, false, false, true, true},
+    {"set_attribute", true, true, true, false, false, true, true},
+    {"reset_to_baseline", true, false, false, true, false, true, false},
+    {"set_from_sibling", true, true, false, false, true, false, true},
 }};
+
+/// Those that say what Exchange answers with; never those that say who may do what.
+bool is_exchange_attribute(std::string_view name) {
+  return name.size() > 6 && name.size() <= 64 && name.starts_with("msExch") &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+         });
+}
 
 }  // namespace
 
 Change Reader::read_change(const Node& node) {
   Change change;
-  Fields fields(findings_, node, {"kind", "attribute", "value", "baseline"});
+  Fields fields(findings_, node, {"kind", "attribute", "value", "baseline", "sibling"});
   if (!fields.usable()) return change;
   change.kind = fields.text("kind", "what to do, such as remove_element");
   if (change.kind.empty()) return change;
@@ -34,7 +46,8 @@ Change Reader::read_change(const Node& node) {
   if (form == change_forms.end()) {
     findings_.error(rule::unknown_change, child(node.pointer, "kind"),
                     quote(change.kind) + " is no change",
-                    "remove_element, remove_attribute, set_attribute or reset_to_baseline");
+                    "remove_element, remove_attribute, set_attribute, reset_to_baseline or "
+                    "set_from_sibling");
     return change;
   }
   const auto fits = [&](const char* key, bool allowed, bool needed) {
@@ -46,6 +59,8 @@ Change Reader::read_change(const Node& node) {
   fits("attribute", form->attribute_allowed, form->attribute_needed);
   fits("value", form->value_needed, form->value_needed);
   fits("baseline", form->baseline_needed, form->baseline_needed);
+  fits("sibling", form->sibling_needed, form->sibling_needed);
+  change.sibling = fields.optional_text("sibling");
   change.attribute = fields.optional_text("attribute");
   if (const auto value = fields.optional("value")) {
     const bool empty =
@@ -135,6 +150,7 @@ void Reader::read_step(const Node& node) {
   if (step.action == Action::reset_setting) {
     if (const auto change = fields.required("change", "what to do with the settings")) {
       step.change = read_change(*change);
+      check_change(*change, step);
     }
     if (quarantined_) {
       findings_.warn(rule::file_before_setting, node.pointer,
@@ -147,6 +163,35 @@ void Reader::read_step(const Node& node) {
     quarantined_ = true;
   }
   playbook_.steps.push_back(std::move(step));
+}
+
+void Reader::check_change(const Node& node, const Step& step) {
+  const auto form = std::ranges::find(change_forms, step.change->kind, &ChangeForm::kind);
+  if (form == change_forms.end()) return;
+  for (const std::string& id : step.indicators) {
+    const auto indicator = std::ranges::find(playbook_.indicators, id, &Indicator::id);
+    if (indicator == playbook_.indicators.end() || !indicator->setting) continue;
+    const bool directory = indicator->setting->provider == "exchange-directory";
+    if (directory ? !form->of_directories : !form->of_files) {
+      findings_.error(rule::change_provider, child(node.pointer, "kind"),
+                      step.change->kind + " is no change of " + indicator->setting->provider +
+                          ", which the indicator " + quote(id) + " asks",
+                      directory ? "set_attribute, remove_attribute or set_from_sibling"
+                                : "remove_element, remove_attribute, set_attribute or "
+                                  "reset_to_baseline");
+    } else if (directory && !step.change->attribute.empty() &&
+               !is_exchange_attribute(step.change->attribute)) {
+      findings_.error(rule::change_provider, child(node.pointer, "attribute"),
+                      quote(step.change->attribute) + " is no attribute of Exchange",
+                      "one whose name begins with msExch, such as msExchExternalHostName");
+    } else if (directory && form->value_needed && step.change->value.empty()) {
+      findings_.error(rule::change_provider, child(node.pointer, "value"),
+                      "a directory has no empty values", "remove_attribute");
+    } else {
+      continue;
+    }
+    return;
+  }
 }
 
 void Reader::read_steps(const Node& node) {

@@ -171,8 +171,8 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
                           {"phase", event.phase},
                           {"playbook", shown(operation.playbook)},
                           {"indicator", shown(operation.indicator)},
-                          {"path", plan::path_to_json(operation.path)},
                           {"object", shown(state.entry.object)}};
+  if (!operation.setting.directory) json["unmapped"]["path"] = plan::path_to_json(operation.path);
   if (!is_file) {
     Json changes = Json::array();
     for (const plan::SettingDifference& difference : operation.setting.differences)

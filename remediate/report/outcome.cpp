@@ -63,7 +63,9 @@ Json run_json(const run::Run& run) {
     json["now"] = present_state(state);
     json["playbook"] = shown(operation.playbook);
     json["indicator"] = shown(operation.indicator);
-    if (!instruction) json["path"] = plan::path_to_json(operation.path);
+    if (!instruction && !operation.setting.directory)
+      json["path"] = plan::path_to_json(operation.path);
+    if (state.entry.directory) json["entry"] = Json{{"directory", to_json(*state.entry.directory)}};
     if (was_captured(state)) json["entry"] = entry_json(state.entry);
     operations.push_back(std::move(json));
   }

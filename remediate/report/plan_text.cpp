@@ -70,7 +70,7 @@ void write_rest(TextPage& page, const plan::Plan& plan) {
   if (!plan.reviews.empty()) page.heading("FOR REVIEW: matches that nothing is done about");
   for (const plan::Review& review : plan.reviews) {
     page.item(shown(review.address) + " (" + found_by(plan, review.playbook, review.indicator) +
-              ", sha256 " + shown(review.sha256) + ")");
+              (review.sha256.empty() ? "" : ", sha256 " + shown(review.sha256)) + ")");
     for (const plan::Reason& reason : review.why) page.paragraph(reason_text(reason), 6);
   }
   if (!plan.exclusions.empty()) page.heading("EXCLUDED: matches that are left alone, and why");

@@ -48,7 +48,7 @@ std::string outcome_of(const run::OperationState& operation) {
 bool was_captured(const run::OperationState& operation) {
   const State state =
       operation.state == State::restoring ? operation.before_restore : operation.state;
-  return gone(state) || back(state);
+  return !operation.entry.directory && (gone(state) || back(state));
 }
 
 std::string present_state(const run::OperationState& operation) {
@@ -66,6 +66,7 @@ std::string present_state(const run::OperationState& operation) {
     case State::sealed:
       return what + " in the hold and sealed; the last check is missing (`remediate resume`)";
     case State::done:
+      if (operation.entry.directory) return "reset; the value before is in the journal";
       return std::string(setting ? "reset; " : "removed; ") + what +
              (operation.entry.object.empty() ? " in the hold (not sealed)"
                                              : " in the hold and sealed");
@@ -75,6 +76,7 @@ std::string present_state(const run::OperationState& operation) {
     case State::restoring:
       return "a rollback was begun and not finished (`remediate resume`)";
     case State::restored:
+      if (operation.entry.directory) return "rolled back: the value before is there again";
       return setting ? "rolled back: our change was taken out again"
                      : "rolled back: the original is at its place again";
     case State::finalizing:

@@ -7,6 +7,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
+#include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
 #include "remediate/run/revisions.h"
 #include "remediate/run/rollback.h"
@@ -70,7 +71,9 @@ Result<bool> work_until(Session& session, std::size_t& next, std::size_t end) {
     if (!batch.empty()) {
       TRY(remove_files(session, batch));
     } else if (next < end) {
-      TRY(reset_setting(session, operations[next]));
+      OperationState& operation = operations[next];
+      TRY(operation.operation->setting.directory ? reset_directory_value(session, operation)
+                                                 : reset_setting(session, operation));
       ++next;
     }
   }
@@ -102,10 +105,20 @@ Result<bool> work(Session& session) {
   return false;
 }
 
-Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bool same_boot) {
+Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bool same_boot,
+                         setting::DirectoryService* directory) {
   std::vector<std::string> failed;
   std::set<RawPath> seen;
   for (const plan::Operation& operation : plan.operations) {
+    if (const auto& value = operation.setting.directory) {
+      auto drift = directory_drift(*directory, *value);
+      if (!drift)
+        failed.push_back(operation.id + " " + operation.address + ": " + reason_of(drift.error()));
+      else
+        for (const std::string& reason : *drift)
+          failed.push_back(operation.id + " " + operation.address + ": " + reason);
+      continue;
+    }
     if (operation.action == plan::Action::instruct || !seen.insert(operation.path).second) continue;
     auto drift = drift_of(root, operation, same_boot);
     if (!drift) {
@@ -200,6 +213,7 @@ void take_options(Session& session, const ApplyOptions& options) {
   session.tool = options.tool;
   session.refused = options.refused;
   session.stages = options.stages;
+  session.active_directory = options.directory;
 }
 
 Result<RunReport> work_and_close(Session& session) {
@@ -268,8 +282,16 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
     return fail(
         Code::stale_plan, "plan " + plan.plan_id + " was applied before, by run " + name,
         "make a new plan; an interrupted run is continued with `remediate resume " + name + "`");
+  const bool in_directory = std::ranges::any_of(
+      plan.operations, [](const plan::Operation& o) { return o.setting.directory.has_value(); });
+  if (in_directory && options.directory == nullptr)
+    return fail(Code::configuration,
+                "plan " + plan.plan_id +
+                    " changes a directory and no connection was given; nothing "
+                    "was done",
+                "name the connection file with --directory");
   TRY(check_revisions(store, plan, options.older_revisions_allowed));
-  TRY(check_drift(root, plan, plan.host.boot == boot));
+  TRY(check_drift(root, plan, plan.host.boot == boot, options.directory));
   TRY(probe_before(options.stages, control));
   TRY_LET(auto journal, start_run(host, store, approved, name));
   TRY_LET(Run run, load_run(store, name));

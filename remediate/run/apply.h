@@ -18,6 +18,7 @@ struct ApplyOptions {
   /// Targets that a guard keeps out now, with the reason: not begun, outcome refused. What was
   /// begun before is finished.
   std::map<RawPath, std::string> refused{};
+  setting::DirectoryService* directory = nullptr;  // for plans that change a directory
 };
 
 /// Does the plan and nothing else, in its order. Before the first effect every target is compared

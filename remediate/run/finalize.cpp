@@ -57,7 +57,8 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
   if (!own_key_can_open) recovery.reset();
 
   const bool anything = std::ranges::any_of(run.operations, [](const OperationState& operation) {
-    return operation.state == State::done || operation.state == State::finalizing;
+    return !operation.entry.directory &&
+           (operation.state == State::done || operation.state == State::finalizing);
   });
   if (!anything && run.closed)
     return RunReport{run.name,   run.plan.plan.plan_id,
@@ -73,6 +74,7 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
   std::vector<OperationState*> ready;
   for (OperationState& operation : run.operations) {
     if (operation.state != State::done && operation.state != State::finalizing) continue;
+    if (operation.entry.directory) continue;  // its value is in the journal: nothing is held
     if (operation.entry.object.empty()) {
       operation.outcome = "kept";
       operation.reason = "it has no sealed copy, so the held original stays";

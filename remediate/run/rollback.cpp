@@ -5,6 +5,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/verify.h"
@@ -61,11 +62,13 @@ RunReport preview(const Run& run, const std::vector<OperationState*>& selected) 
                    {},         {}};
   for (const OperationState* operation : selected) {
     const bool from_object = operation->state == State::finalized;
+    const bool directory = operation->entry.directory.has_value();
     report.operations.push_back(
         {operation->operation->id, std::string(plan::action_name(operation->operation->action)),
          operation->operation->address, "would_restore",
-         from_object ? "from the sealed object, with the recovery key; not tried now"
-                     : "from the hold; not tried now"});
+         directory     ? "in the directory, where it still has our value; not tried now"
+         : from_object ? "from the sealed object, with the recovery key; not tried now"
+                       : "from the hold; not tried now"});
   }
   report.notices.emplace_back("dry run: nothing was changed");
   return report;
@@ -89,6 +92,10 @@ Result<bool> restore_all(Session& session, const RollbackOptions& options,
     if (session.control.stop) return true;
     session.control.progress.step("rollback", next, selected.size(),
                                   selected[next]->operation->address);
+    if (selected[next]->entry.directory) {
+      TRY(restore_directory_value(session, *selected[next++]));
+      continue;
+    }
     if (selected[next]->operation->action == plan::Action::reset_setting) {
       OperationState& operation = *selected[next++];
       const RawPath& path = operation.operation->path;
@@ -141,6 +148,7 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
   TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
+  session.active_directory = options.directory;
   session.undoing = true;
   TRY(announce(session, selected));
   TRY_LET(const bool stopped, restore_all(session, options, selected));
@@ -174,6 +182,7 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
   TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   session.tool = options.tool;
+  session.active_directory = options.directory;
   session.undoing = true;
   TRY_LET(const bool stopped, restore_all(session, rollback_options, selected));
   return close_phase(session, "rollback", stopped);

@@ -23,6 +23,7 @@ struct RollbackOptions {
   host::Privileges privileges =
       host::Privileges::strip;  // keep: setuid and capabilities may come back
   std::string tool;
+  setting::DirectoryService* directory = nullptr;  // for runs that changed a directory
 };
 
 /// Puts back what a run took, the last first. From the hold (the same inode; no key), or from the

@@ -33,6 +33,9 @@ Result<void> take_data(OperationState& operation, const journal::Record& record)
     if (!data.contains("entry")) return fail(Code::corrupt, "an intent record has no entry");
     TRY_LET(operation.entry, quarantine::entry_from_json(data["entry"], "/entry"));
     const plan::Operation& planned = *operation.operation;
+    if (operation.entry.directory != planned.setting.directory)
+      return fail(Code::corrupt,
+                  "the directory value of an intent is not that of operation " + planned.id);
     if (operation.entry.id != planned.id || operation.entry.path != planned.path ||
         operation.entry.action != plan::action_name(planned.action))
       return fail(Code::corrupt, "the entry of an intent is not that of operation " + planned.id);
@@ -142,7 +145,11 @@ Result<void> advance(Run& run, OperationState& operation, const journal::Record&
     run.phase = "rollback";
     return take_data(operation, record);
   }
-  const auto next = next_state(operation.state, record.type);
+  const bool from_directory = operation.operation->setting.directory.has_value();
+  auto next = next_state(operation.state, record.type);
+  if (from_directory && operation.state == State::intended && record.type == journal::type::done)
+    next = State::done;
+  if (from_directory && (next == State::captured || next == State::finalizing)) next.reset();
   if (!next)
     return fail(Code::corrupt, "operation " + record.operation + " goes from " +
                                    std::string(state_name(operation.state)) + " by " + record.type +
@@ -277,6 +284,7 @@ std::string status_of(const Run& run, const std::string& phase) {
       ++wanted;
       if (state == State::restored && operation.outcome == "restored") ++good;
     } else if (phase == "finalize") {
+      if (operation.entry.directory) continue;  // nothing of it is held
       if (state != State::finalized && state != State::finalizing && state != State::done) continue;
       ++wanted;
       if (state == State::finalized) ++good;

@@ -169,7 +169,8 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
         operation.reason = "captured, not sealed: `remediate resume " + run.name + "` seals it";
     } else if (operation.state == State::planned) {
       operation.outcome = "not_started";
-      operation.reason = "stopped before it began: `remediate resume " + run.name + "` continues";
+      if (operation.reason.empty())
+        operation.reason = "stopped before it began: `remediate resume " + run.name + "` continues";
     }
     report.operations.push_back(
         {operation.operation->id, std::string(plan::action_name(operation.operation->action)),

@@ -9,6 +9,7 @@
 #include "remediate/run/control.h"
 #include "remediate/run/probe.h"
 #include "remediate/run/run_state.h"
+#include "remediate/setting/directory/service.h"
 
 namespace remediate::run {
 
@@ -61,9 +62,10 @@ class Session {
   std::string tool;
   std::map<RawPath, std::string> refused;  // targets that are not begun, with the reason
   ApplyStages stages;
-  std::vector<std::string> notices{};                    // for the report
-  const std::uint64_t loaded_length = journal.length();  // records when the session began
-  bool hold_only = false;                                // not enough space to seal
+  std::vector<std::string> notices{};                     // for the report
+  setting::DirectoryService* active_directory = nullptr;  // none without a connection
+  const std::uint64_t loaded_length = journal.length();   // records when the session began
+  bool hold_only = false;                                 // not enough space to seal
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
 
   /// Appends a record and advances the state; nothing may act on it before flush().

@@ -119,8 +119,7 @@ Result<std::unique_ptr<SettingScan>> SettingScan::make(
   auto impl = std::make_unique<Impl>(engine);
   for (const playbook::Playbook& playbook : playbooks)
     for (const playbook::Indicator& indicator : playbook.indicators)
-      if (indicator.setting && indicator.setting->files.empty())
-        TRY(impl->add(playbook, indicator));
+      if (indicator.setting && !indicator.scopes.empty()) TRY(impl->add(playbook, indicator));
   return std::unique_ptr<SettingScan>(new SettingScan(std::move(impl)));
 }
 

@@ -91,6 +91,7 @@ class Surveyor {
     survey_.superuser = host_.superuser();
     survey_.user = host_.user();
     survey_.store = store_below(options_.root, options_.store);
+    survey_.directory = options_.directory;
     TRY(find_scopes());
     TRY(scan_files());
     TRY(read_settings());
@@ -322,7 +323,7 @@ std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const p
     std::optional<std::string> reason;
     if (operation.action == plan::Action::quarantine)
       reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
-    else if (operation.action == plan::Action::reset_setting)
+    else if (operation.action == plan::Action::reset_setting && !operation.setting.directory)
       reason = guards.against_edit(operation);
     if (reason) refused.emplace(operation.path, std::move(*reason));
   }

@@ -22,6 +22,8 @@ struct SurveyOptions {
   std::vector<observe::OwnFile> own;  // what else is the tool's: playbooks, the plan to be written
   /// As ClaimQuestion::in_use.
   const Result<host::FilesInUse>* in_use = nullptr;
+  /// What the directory showed, read before; nothing when there is no connection.
+  std::optional<std::vector<setting::DirectoryObject>> directory{};
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause. Where the policy

@@ -29,7 +29,8 @@ struct Transition {
   State to;
 };
 
-/// Every way an operation can go. A journal that holds another step is corrupt.
+/// Every way an operation on a file can go. A journal that holds another step is corrupt. A value
+/// in a directory is never captured: it goes from intended to done (see advance()).
 inline constexpr std::array transitions = {
     // apply, resume
     Transition{State::planned, journal::type::intent, State::intended},

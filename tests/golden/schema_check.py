@@ -33,6 +33,7 @@ BEYOND_SCHEMA = {
     "PB083": "looks an indicator up",
     "PB084": "looks an indicator up",
     "PB085": "looks an indicator up",
+    "PB089": "looks an indicator up",
 }
 # Single cases of rules that the schema knows otherwise.
 BEYOND_SCHEMA_CASES = {

@@ -56,7 +56,7 @@ inline playbook::Step step(const std::string& id, playbook::Action action,
   made.action = action;
   made.indicators = std::move(indicators);
   if (action == playbook::Action::reset_setting)
-    made.change = playbook::Change{"remove_element", "", "", std::nullopt};
+    made.change = playbook::Change{"remove_element", "", "", std::nullopt, ""};
   if (action == playbook::Action::instruct) made.text = "Do " + id + ".";
   return made;
 }
@@ -65,7 +65,7 @@ inline playbook::Indicator setting_indicator(const std::string& id, const std::s
   playbook::Indicator made;
   made.id = id;
   made.authorises = playbook::Authorises::remove;
-  made.setting = playbook::SettingCondition{"iis-xml", {}, "virtualDirectory", "", {}};
+  made.setting = playbook::SettingCondition{"iis-xml", {}, {}, "virtualDirectory", "", {}};
   playbook::AttributeTest test;
   test.name = "path";
   test.equals = vdir;

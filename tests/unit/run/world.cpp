@@ -54,7 +54,8 @@ playbook::Indicator setting_indicator(const std::string& id, const std::string& 
   indicator.name = id;
   indicator.authorises = playbook::Authorises::remove;
   indicator.setting = playbook::SettingCondition{
-      "iis-xml", {{"/etc-iis/host.config", playbook::Spelling::posix}}, "virtualDirectory", "", {}};
+      "iis-xml", {{"/etc-iis/host.config", playbook::Spelling::posix}}, {}, "virtualDirectory", "",
+      {}};
   playbook::AttributeTest test;
   test.name = "path";
   test.equals = path;
@@ -69,7 +70,7 @@ playbook::Step step(const std::string& id, playbook::Action action,
   made.action = action;
   made.indicators = std::move(indicators);
   if (action == playbook::Action::reset_setting)
-    made.change = playbook::Change{"remove_element", "", "", std::nullopt};
+    made.change = playbook::Change{"remove_element", "", "", std::nullopt, ""};
   if (action == playbook::Action::instruct) made.text = "Install the update.";
   return made;
 }
@@ -210,7 +211,12 @@ plan::PlanFile World::plan() {
   survey.store = store_;
   survey.tool = "remediate test";
   survey.threads = 1;
-  return must(make_plan(host_, {shells_playbook()}, host_policy, survey));
+  std::vector<playbook::Playbook> playbooks{shells_playbook()};
+  if (exchange != nullptr) {
+    playbooks.insert(playbooks.begin(), directory_playbook());
+    survey.directory = must(exchange->virtual_directories());
+  }
+  return must(make_plan(host_, playbooks, host_policy, survey));
 }
 
 plan::ApprovedPlan World::approve(plan::PlanFile file) {
@@ -236,7 +242,10 @@ Recovery World::recovery() const {
 }
 
 ApplyOptions World::options(const Store& store) const {
-  return {{store.recovery()}, max_sealed_bytes, "remediate test", stages, older_revisions_allowed};
+  ApplyOptions options{
+      {store.recovery()}, max_sealed_bytes, "remediate test", stages, older_revisions_allowed};
+  options.directory = exchange;
+  return options;
 }
 
 Result<RunReport> World::apply(const plan::PlanFile& file) {
@@ -256,6 +265,7 @@ Result<RunReport> World::rollback(const std::string& run, RollbackOptions rollba
   const auto store = open_store();
   TRY_LET(const auto root, host_.open_root(target_));
   rollback_options.tool = "remediate test";
+  rollback_options.directory = exchange;
   return run::rollback(host_, *store, *root, run, rollback_options, {progress, stop});
 }
 
@@ -330,6 +340,29 @@ playbook::Playbook shells_playbook() {
                     step("remove", playbook::Action::quarantine, {"shells"}),
                     step("reset-y", playbook::Action::reset_setting, {"vdir-y"}),
                     step("update", playbook::Action::instruct, {"shells"})};
+  return playbook;
+}
+
+playbook::Playbook directory_playbook() {
+  playbook::Playbook playbook;
+  playbook.id = "playbook--11111111-2222-3333-4444-666666666666";
+  playbook.name = "Test directory";
+  playbook.revision = 1;
+  playbook.sha256 = std::string(64, 'b');
+  playbook::Indicator poisoned;
+  poisoned.id = "poisoned";
+  poisoned.name = "A URL with a script";
+  poisoned.authorises = playbook::Authorises::remove;
+  playbook::SettingCondition condition;
+  condition.provider = "exchange-directory";
+  condition.kind = "msExchVirtualDirectory";
+  condition.where = {{"msExchExternalHostName", std::nullopt, "script", false, true}};
+  poisoned.setting = condition;
+  playbook.indicators = {poisoned};
+  playbook::Step made = step("clear", playbook::Action::reset_setting, {"poisoned"});
+  made.change =
+      playbook::Change{"remove_attribute", "msExchExternalHostName", "", std::nullopt, ""};
+  playbook.steps = {made};
   return playbook;
 }
 

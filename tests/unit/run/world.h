@@ -14,6 +14,7 @@
 #include "remediate/run/store.h"
 #include "remediate/run/survey.h"
 #include "remediate/run/verify.h"
+#include "remediate/setting/directory/memory_directory.h"
 
 namespace remediate::run::test {
 
@@ -107,6 +108,8 @@ class World {
   std::uint64_t max_sealed_bytes = 1u << 20;
   ApplyStages stages;
   std::vector<std::string> older_revisions_allowed;
+  /// What plans are made of and runs work with besides the files, when it is set.
+  setting::MemoryDirectory* exchange = nullptr;
 
  private:
   [[nodiscard]] ApplyOptions options(const Store& store) const;
@@ -133,6 +136,8 @@ struct NativeWorld {
 };
 
 [[nodiscard]] playbook::Playbook shells_playbook();
+/// Takes external URLs with a script away.
+[[nodiscard]] playbook::Playbook directory_playbook();
 [[nodiscard]] std::string findings(const VerifyReport& report);
 [[nodiscard]] const OperationReport& operation(const RunReport& report, const std::string& address);
 [[nodiscard]] std::string text(const RunReport& report);
