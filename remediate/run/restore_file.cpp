@@ -93,6 +93,7 @@ class FileRestore {
     if (!metadata) return Restored{false, "failed", reason_of(metadata.error())};
     for (std::string& difference : metadata_differences(entry_.metadata, *metadata))
       differences.push_back(std::move(difference));
+    if (!parted_.empty()) differences.push_back(parted_);
     if (!differences.empty()) return Restored{true, "restored_degraded", joined(differences)};
     return Restored{true, "restored", ""};
   }
@@ -237,7 +238,12 @@ class FileRestore {
       TRY_LET(const Metadata metadata, (*twin)->metadata());
       Metadata wanted = entry_.metadata;  // the flags come last, in check()
       wanted.inode_flags = metadata.inode_flags;
-      if (digest != entry_.sha256 || !metadata_differences(wanted, metadata).empty()) continue;
+      if (digest != entry_.sha256 || !metadata_differences(wanted, metadata).empty()) {
+        if (other.state == State::restored)
+          parted_ = "it is a copy and no longer a hard link to " + other.entry.path.display() +
+                    ", which is not quite as it was";
+        continue;
+      }
       TRY_LET(const std::uint32_t cleared, unprotect(**twin));
       if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
         if (cleared != 0) TRY((*twin)->set_protection_flags(cleared));
@@ -279,6 +285,7 @@ class FileRestore {
   FileStat parent_stat_;
   Restored result_;
   bool placed_ = false;
+  std::string parted_;  // why a hard link did not come back
   bool stranger_ = false;
 };
 

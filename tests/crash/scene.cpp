@@ -365,8 +365,13 @@ void Scene::roll_back(Problems& problems) {
   const Ended ended = run(words(Recovery::rollback), folder_);
   if (ended.code == 0) return;
   note_degraded(ended);
-  if (ended.text.find("`remediate resume ") != std::string::npos)
-    run_logged(words(Recovery::resume), problems, "resume, as rollback advises,");
+  if (ended.text.find("`remediate resume ") != std::string::npos) {
+    const Ended resumed = run(words(Recovery::resume), folder_);
+    // 3: it ended what was begun, and says that a part of it was not to be done.
+    if (resumed.code != 0 && resumed.code != 3)
+      problems.push_back("resume, as rollback advises, exits with " + std::to_string(resumed.code) +
+                         ": " + shown(resumed.text));
+  }
   run_logged(words(Recovery::rollback), problems, "rollback");
 }
 

@@ -92,7 +92,8 @@ playbook::Playbook playbook_for(const MadeTree& tree) {
     indicator.name = indicator.id;
     indicator.authorises = playbook::Authorises::remove;
     indicator.setting = playbook::SettingCondition{
-        "iis-xml", {{"/" + tree.setting, playbook::Spelling::posix}}, "virtualDirectory", "", {}};
+        "iis-xml", {{"/" + tree.setting, playbook::Spelling::posix}}, {}, "virtualDirectory", "",
+        {}};
     playbook::AttributeTest test;
     test.name = "path";
     test.equals = "/" + indicator.id;
@@ -102,7 +103,7 @@ playbook::Playbook playbook_for(const MadeTree& tree) {
     step.id = "reset-" + indicator.id;
     step.action = playbook::Action::reset_setting;
     step.indicators = {indicator.id};
-    step.change = playbook::Change{"remove_element", "", "", std::nullopt};
+    step.change = playbook::Change{"remove_element", "", "", std::nullopt, ""};
     made.steps.insert(made.steps.begin() + (number % 2 == 0 ? 0 : 1), step);
   }
   return made;

@@ -10,6 +10,7 @@
 #include "remediate/base/try.h"
 #include "remediate/host/posix/errors.h"
 #include "remediate/host/posix/filesystem.h"
+#include "remediate/host/posix/flush.h"
 #include "remediate/host/posix/metadata.h"
 #include "remediate/host/posix/posix_file.h"
 
@@ -202,14 +203,10 @@ Result<void> PosixDirectory::remove_directory(std::string_view name) const {
   return {};
 }
 
-Result<void> PosixDirectory::sync() const {
-  if (::fsync(fd_.get()) != 0) return os_fail(errno, "flush", location_);
-  return {};
-}
+Result<void> PosixDirectory::sync() const { return flush(::fsync, fd_.get(), "flush", location_); }
 
 Result<void> PosixDirectory::sync_filesystem() const {
-  if (::syncfs(fd_.get()) != 0) return os_fail(errno, "flush the file system of", location_);
-  return {};
+  return flush(::syncfs, fd_.get(), "flush the file system of", location_);
 }
 
 Result<Space> PosixDirectory::space() const { return filesystem_space(fd_.get(), location_); }

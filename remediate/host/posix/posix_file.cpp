@@ -7,6 +7,7 @@
 
 #include "remediate/base/try.h"
 #include "remediate/host/posix/errors.h"
+#include "remediate/host/posix/flush.h"
 #include "remediate/host/posix/metadata.h"
 #include "remediate/host/posix/resolve.h"
 
@@ -73,16 +74,9 @@ Result<void> PosixFile::reserve(std::uint64_t size) {
   return os_fail(errno, "reserve space for", path_);
 }
 
-// A failed flush is final, EINTR included: the kernel may have dropped the pages already.
-Result<void> PosixFile::sync_data() {
-  if (::fdatasync(fd_.get()) != 0) return os_fail(errno, "flush", path_);
-  return {};
-}
+Result<void> PosixFile::sync_data() { return flush(::fdatasync, fd_.get(), "flush", path_); }
 
-Result<void> PosixFile::sync() {
-  if (::fsync(fd_.get()) != 0) return os_fail(errno, "flush", path_);
-  return {};
-}
+Result<void> PosixFile::sync() { return flush(::fsync, fd_.get(), "flush", path_); }
 
 void PosixFile::drop_cache() const { ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 

@@ -13,6 +13,7 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/host/posix/errors.h"
+#include "remediate/host/posix/flush.h"
 #include "remediate/host/posix/posix_directory.h"
 
 namespace remediate::host::posix {
@@ -38,7 +39,7 @@ Result<Descriptor> create_child(const Descriptor& parent, const std::string& nam
   }));
   if (!made.is_open()) return os_fail(errno, verb, path);
   TRY_LET(const Descriptor readable, reopen_directory(parent.get(), path));
-  if (::fsync(readable.get()) != 0) return os_fail(errno, verb, path);
+  TRY(flush(::fsync, readable.get(), "flush", path));
   return made;
 }
 
