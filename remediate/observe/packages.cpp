@@ -37,8 +37,11 @@ bool only_root_writes(const host::Directory& root, std::string_view place) {
   };
   if (!good(root.stat())) return false;
   auto path = RawPath::parse(place);
-  for (; path && !path->is_root(); path = path->parent()) {
+  for (bool opened = false; path && !path->is_root(); path = path->parent()) {
     const auto folder = root.open_directory(*path, host::Mounts::cross);
+    // What cannot be opened there was put there by whoever writes the folders above it.
+    if (!folder && !opened) continue;
+    opened = true;
     if (!folder || !good((*folder)->stat())) return false;
   }
   return path.has_value();
