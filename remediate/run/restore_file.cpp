@@ -239,9 +239,8 @@ class FileRestore {
       Metadata wanted = entry_.metadata;  // the flags come last, in check()
       wanted.inode_flags = metadata.inode_flags;
       if (digest != entry_.sha256 || !metadata_differences(wanted, metadata).empty()) {
-        if (other.state == State::restored)
-          parted_ = "it is a copy and no longer a hard link to " + other.entry.path.display() +
-                    ", which is not quite as it was";
+        parted_ = "it is a copy and no longer a hard link to " + other.entry.path.display() +
+                  ", which is not quite as it was";
         continue;
       }
       TRY_LET(const std::uint32_t cleared, unprotect(**twin));
