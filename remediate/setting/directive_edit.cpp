@@ -196,10 +196,8 @@ class Editor {
         return patch.begin <= directive.begin && directive.end <= patch.end;
       });
     };
-    std::size_t changed = 0;
     for (const Directive& directive : file_.directives) {
       if (gone(directive)) continue;
-      changed += touched_.contains(directive.address) ? 1 : 0;
       expected.push_back(touched_.contains(directive.address) ? "" : meaning(directive));
     }
     for (const Directive& directive : result.directives) found.push_back(meaning(directive));
