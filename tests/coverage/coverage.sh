@@ -18,7 +18,8 @@ jobs=${JOBS:-$(nproc)}
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 if [[ $build == yes ]]; then
   timeout 300 cmake --preset coverage
-  timeout 3000 cmake --build --preset coverage -j"$jobs" --target sanitized_tests error_sweep
+  timeout 3000 cmake --build --preset coverage -j"$jobs" --target sanitized_tests \
+    error_sweep lost_writes rollback_property hostile_playbooks tamper_sweep
 fi
 
 # Every process adds its counters to one of a few files; a killed one adds nothing.
