@@ -93,9 +93,13 @@ class FileRestore {
     if (!metadata) return Restored{false, "failed", reason_of(metadata.error())};
     for (std::string& difference : metadata_differences(entry_.metadata, *metadata))
       differences.push_back(std::move(difference));
+    if (parted_.empty()) parted_ = parted_from(metadata->stat.id);
     if (!parted_.empty()) differences.push_back(parted_);
-    if (!differences.empty()) return Restored{true, "restored_degraded", joined(differences)};
-    return Restored{true, "restored", ""};
+    if (!differences.empty()) {
+      if (!told_.empty()) differences.push_back(told_);
+      return Restored{true, "restored_degraded", joined(differences)};
+    }
+    return Restored{true, "restored", told_};
   }
 
  private:
@@ -145,13 +149,18 @@ class FileRestore {
                 !same_file(stat->id, entry_.metadata.stat.id, false);
     if (!stranger_) {
       auto digest = file_sha256(held);
+      if (!digest) digest = file_sha256(held);  // a copy is worse than the file: read it once more
       if (!digest || *digest != entry_.sha256 ||
           !same_file(stat->id, entry_.metadata.stat.id, false)) {
         const std::string why =
             digest ? "the held file is not what was captured (sha256 " + *digest + ")"
-                   : reason_of(digest.error());
-        if (options_.recovery && !entry_.object.empty()) return place_sealed();
-        end({false, "tampered", why + "; --recovery-key restores the sealed copy"});
+                   : "the held file cannot be read: " + reason_of(digest.error());
+        if (options_.recovery && !entry_.object.empty()) {
+          told_ = why + "; it stays in the hold and its sealed copy is in place";
+          return place_sealed();
+        }
+        end({false, digest ? "tampered" : "failed",
+             why + "; --recovery-key restores the sealed copy"});
         return {};
       }
       // Who had it open before can still change its mode; what could not be set shows in check().
@@ -259,6 +268,22 @@ class FileRestore {
     return false;
   }
 
+  /// Names of one original are one file again, unless one was held and another only sealed.
+  std::string parted_from(const FileId& id) const {
+    if (entry_.metadata.stat.links < 2) return {};
+    for (const OperationState& other : session_.run.operations) {
+      if (&other == &operation_ || other.operation->action != plan::Action::quarantine ||
+          !same_file(other.entry.metadata.stat.id, entry_.metadata.stat.id, false))
+        continue;
+      auto folder = session_.parent(other.entry.path, other.entry.parent);
+      auto twin =
+          folder ? (*folder)->stat_entry(other.entry.path.name()) : std::unexpected(folder.error());
+      if (twin && !same_file(twin->id, id, false))
+        return "it is no longer a hard link to " + other.entry.path.display();
+    }
+    return {};
+  }
+
   static Result<void> discard(const host::Directory& directory, const std::string& name) {
     auto removed = directory.remove_file(name);
     if (!removed && removed.error().code != Code::not_found) return removed;
@@ -285,6 +310,7 @@ class FileRestore {
   Restored result_;
   bool placed_ = false;
   std::string parted_;  // why a hard link did not come back
+  std::string told_;    // why the sealed copy was taken and not the held file
   bool stranger_ = false;
 };
 

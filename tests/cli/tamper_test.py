@@ -367,6 +367,7 @@ class Stored(Tamper):
         self.nothing_lost()
         document = self.ok(self.scene.json("rollback", self.run_id)).json()
         self.assertEqual(document["status"], "done")
+        self.assertIn("stays in the hold", self.reason(document, "op-0002"))
         self.assertEqual(self.scene.tree().replace(" ", ""), self.before.replace(" ", ""))
 
     def test_held_content_without_the_key(self):

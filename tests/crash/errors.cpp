@@ -75,7 +75,7 @@ bool makes_sense(std::uint64_t call, int error) {
 }
 
 constexpr std::uint64_t stops_factor = 20, stops_more = 50'000;
-constexpr unsigned case_seconds = 30;
+constexpr unsigned case_seconds = 90;
 
 /// What one command does when nothing fails.
 struct Course {

@@ -29,12 +29,11 @@ int openat2_call(int fd, const char* path, int flags, std::uint64_t resolve) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags);
   how.resolve = resolve;
-  int tries = 0;
-  for (;;) {
+  for (int tries = 1;; ++tries) {
     const long result = ::syscall(SYS_openat2, fd, path, &how, sizeof how);
     if (result >= 0) return static_cast<int>(result);
     // EAGAIN: a concurrent rename kept the kernel from being sure; it asks to be called again.
-    if (errno != EINTR && (errno != EAGAIN || ++tries >= max_resolve_tries)) return -1;
+    if ((errno != EINTR && errno != EAGAIN) || tries == max_resolve_tries) return -1;
   }
 }
 
