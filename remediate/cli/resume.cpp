@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include <CLI/CLI.hpp>
 
 #include "remediate/base/encoding.h"
@@ -17,9 +20,11 @@ Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run&
   if (run.phase != "apply") return {};
   auto against =
       plan::against_playbooks(run.plan.plan, policy.policy, policy.playbook_signers, run.started);
+  std::ranges::move(plan::against_limits(run.plan.plan, policy.policy),
+                    std::back_inserter(against));
   if (!against.empty()) {
     Error error{Code::approval,
-                "run " + run.name + " may not be continued: the policy does not accept a playbook",
+                "run " + run.name + " may not be continued: the policy does not accept its plan",
                 "`remediate rollback " + run.name + "` takes back what was done"};
     error.causes = std::move(against);
     return std::unexpected(std::move(error));
@@ -27,12 +32,23 @@ Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run&
   const std::uint64_t needed = plan::approvals_needed(run.plan.plan, policy.policy);
   if (needed == 0) return {};
   auto verified = crypto::verify_detached(run.plan_signature, run.plan.bytes, policy.approvers);
-  if (verified && verified->signers.size() >= needed) return {};
+  std::vector<std::string> causes;
+  std::uint64_t valid = 0;
+  if (!verified) causes.push_back(verified.error().text());
+  if (verified)
+    for (const crypto::Signer& signer : verified->signers) {
+      if (signer.certificate.valid_at(run.started))
+        ++valid;
+      else
+        causes.push_back("the certificate of " + signer.certificate.subject() +
+                         " was not valid when the run began");
+    }
+  if (valid >= needed) return {};
   Error error{Code::approval,
               "run " + run.name +
                   " may not be continued: its plan lacks the approvals that the policy asks for",
               "`remediate rollback " + run.name + "` takes back what was done"};
-  if (!verified) error.causes.push_back(verified.error().text());
+  error.causes = std::move(causes);
   return std::unexpected(std::move(error));
 }
 
@@ -72,6 +88,7 @@ Result<int> resume(Global& global, std::string name, const std::string& connecti
   TRY_LET(const run::Run run, run::load_run(*locked.store, name));
   TRY(check_still_approved(policy, run));
   TRY_LET(const auto root, open_run_root(global, run));
+  if (run.phase == "apply") TRY(run::check_root_allowed(policy, *root));
   TRY_LET(const auto probe, make_probe(policy));
   TRY_LET(const auto directory, open_directory(global, connection));
   const auto progress = make_progress(global);

@@ -16,7 +16,7 @@ struct Options {
 Result<int> verify(Global& global, const Options& options) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   TRY_LET(const auto store, run::Store::open(global.host, global.store));
-  run::VerifyOptions verify_options{options.witness, policy.approvers, policy.policy.threshold,
+  run::VerifyOptions verify_options{options.witness, policy.approvers, &policy.policy,
                                     std::nullopt};
   if (!options.recovery_key.empty()) {
     TRY_LET(verify_options.recovery, load_recovery(global, options.recovery_key, policy, *store));

@@ -36,6 +36,15 @@ std::vector<std::string> against_playbooks(const Plan& plan, const Policy& polic
   return reasons;
 }
 
+std::vector<std::string> against_limits(const Plan& plan, const Policy& policy) {
+  std::vector<std::string> reasons;
+  for (const LimitReport& limit : limits_of(plan, policy))
+    if (limit.fired && limit.approvers == 0)
+      reasons.push_back("limit reached: " + limit.name + " allows " + std::to_string(limit.limit) +
+                        ", the plan has " + std::to_string(limit.found));
+  return reasons;
+}
+
 std::uint64_t approvals_needed(const Plan& plan, const Policy& policy) {
   const bool above =
       std::ranges::any_of(limits_of(plan, policy), [](const LimitReport& l) { return l.fired; });
@@ -86,11 +95,8 @@ struct ApprovalCheck {
   }
 
   void check_limits() {
-    for (const LimitReport& limit : limits_of(request.file.plan, request.policy))
-      if (limit.fired && limit.approvers == 0)
-        against("limit reached: " + limit.name + " allows " + std::to_string(limit.limit) +
-                    ", the plan has " + std::to_string(limit.found),
-                Code::approval);
+    for (std::string& reason : against_limits(request.file.plan, request.policy))
+      against(std::move(reason), Code::approval);
   }
 
   /// The planner leaves these out; a plan that has them was not made by it.

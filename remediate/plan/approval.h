@@ -51,6 +51,8 @@ struct ApprovalRequest {
 [[nodiscard]] std::vector<std::string> against_playbooks(
     const Plan& plan, const Policy& policy, const std::vector<crypto::Certificate>& signers,
     Timestamp at);
+/// The limits that the plan goes above and that nobody may lift, each as a sentence.
+[[nodiscard]] std::vector<std::string> against_limits(const Plan& plan, const Policy& policy);
 /// How many approvers the policy asks for, more where the plan goes above a limit and the policy
 /// lets so many do that.
 [[nodiscard]] std::uint64_t approvals_needed(const Plan& plan, const Policy& policy);

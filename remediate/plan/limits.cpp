@@ -28,11 +28,22 @@ struct Counts {
   }
 };
 
-/// A scope may be several folders. One that the plan does not list counts as empty.
+bool lies_below(const std::string& folder, const std::string& other) {
+  return folder != other && (other == "/" || folder.starts_with(other + "/"));
+}
+
+/// A scope may be several folders; what lies in two of them counts once. A scope that the plan does
+/// not list counts as empty.
 std::uint64_t files_in(const Plan& plan, const std::string& playbook, const std::string& scope) {
-  std::uint64_t files = 0;
+  std::vector<const ScopeReport*> folders;
   for (const ScopeReport& report : plan.scopes)
-    if (report.playbook == playbook && report.scope == scope) files += report.files;
+    if (report.playbook == playbook && report.scope == scope) folders.push_back(&report);
+  std::uint64_t files = 0;
+  for (const ScopeReport* one : folders)
+    if (std::ranges::none_of(folders, [&](const ScopeReport* other) {
+          return lies_below(one->folder, other->folder);
+        }))
+      files += one->files;
   return files;
 }
 

@@ -1,5 +1,6 @@
 #include "remediate/plan/plan_file.h"
 
+#include <algorithm>
 #include <set>
 
 #include "remediate/base/clock.h"
@@ -194,6 +195,13 @@ Result<Plan> from_json(const Json& json) {
       return fail(Code::bad_input,
                   "/operations/" + std::to_string(index) + "/id is not " + operation_id(index + 1),
                   "operations are numbered in the order of work: make a new plan");
+  for (const Operation& operation : plan.operations)
+    if (std::ranges::find(plan.playbooks, operation.playbook, &PlaybookReport::id) ==
+        plan.playbooks.end())
+      return fail(Code::bad_input,
+                  operation.id + " is of playbook " + display(operation.playbook) +
+                      ", which /playbooks does not list",
+                  "make a new plan");
   std::set<RawPath> removed;
   for (const Operation& operation : plan.operations)
     if (operation.action == Action::quarantine && !removed.insert(operation.path).second)

@@ -126,6 +126,8 @@ class Batch {
         if (auto set = protect(*item.file, flags); !set)
           return give_up(*item.operation, set.error());
     }
+    if (auto free = session_.guard(item.path()); !free)
+      return give_up(*item.operation, free.error());
     auto metadata = item.file->metadata();
     if (!metadata) return give_up(*item.operation, metadata.error());
     const Metadata& approved = operation.precondition.metadata;

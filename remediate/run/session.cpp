@@ -19,6 +19,12 @@ Result<void> Session::not_done(OperationState& operation, const std::string& out
                 Json{{"outcome", outcome}, {"reason", reason}, {"held", held}});
 }
 
+Result<void> Session::guard(const RawPath& path) const {
+  const auto found = refused.find(path);
+  if (found == refused.end()) return {};
+  return fail(Code::refused, found->second, "");
+}
+
 bool same_file(const FileId& a, const FileId& b, bool same_boot) {
   if (a.inode != b.inode) return false;
   if (same_boot) return a.device == b.device && a.mount == b.mount;

@@ -68,6 +68,8 @@ class Session {
   bool hold_only = false;                                 // not enough space to seal
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
 
+  /// Why a guard keeps this target out, now.
+  [[nodiscard]] Result<void> guard(const RawPath& path) const;
   /// Appends a record and advances the state; nothing may act on it before flush().
   [[nodiscard]] Result<void> record(OperationState& operation, std::string_view type,
                                     Json data = Json::object());

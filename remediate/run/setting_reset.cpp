@@ -120,6 +120,7 @@ class Reset {
       if (stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
         if (auto set = protect(**file, protection()); !set) return give_up(set.error());
     }
+    if (auto free = session_.guard(plan_.path); !free) return give_up(free.error());
     auto current = read_version(**file);
     if (!current) return give_up(current.error());
     // The first operation on a file finds the very file that was approved; later ones find what

@@ -79,6 +79,17 @@ observe::Spelled spelled(const playbook::SpelledPath& path) {
   return {path.text, path.spelling == playbook::Spelling::windows};
 }
 
+/// A symbolic link names a file of the tool as well as the file's own name does.
+std::vector<observe::OwnFile> with_real_names(std::span<const observe::OwnFile> own) {
+  std::vector<observe::OwnFile> all(own.begin(), own.end());
+  for (const observe::OwnFile& file : own) {
+    boost::system::error_code error;  // what is not there has no other name
+    const fs::path real = fs::canonical(file.path, error);
+    if (!error && real != file.path) all.push_back({real.string(), file.what});
+  }
+  return all;
+}
+
 class Surveyor {
  public:
   Surveyor(host::Host& host, const host::Directory& root,
@@ -247,8 +258,9 @@ class Surveyor {
         targets.insert(match.path);
     for (const plan::SettingObservation& setting : survey_.settings) targets.insert(setting.path);
     const std::vector<RawPath> files(targets.begin(), targets.end());
+    const std::vector<observe::OwnFile> own = with_real_names(options_.own);
     survey_.claims =
-        observe::find_claims(host_, {root_, files, options_.own, options_.store, options_.in_use});
+        observe::find_claims(host_, {root_, files, own, options_.store, options_.in_use});
   }
 
   host::Host& host_;
@@ -307,7 +319,8 @@ observe::Claims claims_of_targets(host::Host& host, const host::Directory& root,
   for (const plan::Operation& operation : plan.operations)
     if (operation.action != plan::Action::instruct) targets.insert(operation.path);
   const std::vector<RawPath> files(targets.begin(), targets.end());
-  return observe::find_claims(host, {root, files, own, store});
+  const std::vector<observe::OwnFile> all = with_real_names(own);
+  return observe::find_claims(host, {root, files, all, store});
 }
 
 std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const plan::Plan& plan,

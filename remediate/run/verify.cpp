@@ -9,6 +9,7 @@
 #include "remediate/crypto/digest.h"
 #include "remediate/crypto/signature.h"
 #include "remediate/host/durable.h"
+#include "remediate/plan/approval.h"
 #include "remediate/run/store_check.h"
 
 namespace remediate::run {
@@ -259,13 +260,15 @@ class Verifier {
   }
 
   void check_approval(const Run& run) {
-    if (options_.threshold == 0) return;
+    const std::uint64_t needed =
+        options_.policy != nullptr ? plan::approvals_needed(run.plan.plan, *options_.policy) : 0;
+    if (needed == 0) return;
     auto verified = crypto::verify_detached(run.plan_signature, run.plan.bytes, options_.approvers);
     if (!verified)
       error(run.name + " plan.json.p7s", reason_of(verified.error()));
-    else if (verified->signers.size() < options_.threshold)
-      error(run.name + " plan.json.p7s", "the policy asks for " +
-                                             std::to_string(options_.threshold) + " approvals, " +
+    else if (verified->signers.size() < needed)
+      error(run.name + " plan.json.p7s", "the policy asks for " + std::to_string(needed) +
+                                             " approvals, " +
                                              std::to_string(verified->signers.size()) + " hold");
   }
 

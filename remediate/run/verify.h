@@ -25,9 +25,9 @@ struct VerifyReport {
 
 struct VerifyOptions {
   std::string witness;  // "LENGTH:SHA256" noted when a run ended; empty: none
-  std::vector<crypto::Certificate>
-      approvers;  // of the policy; empty: plan signatures are not checked
-  std::uint64_t threshold = 0;
+  std::vector<crypto::Certificate> approvers;  // of the policy
+  /// How many approvals it asks for, as it stands now; null: plan signatures are not checked.
+  const plan::Policy* policy = nullptr;
   std::optional<Recovery> recovery;  // opens every object when given
 };
 

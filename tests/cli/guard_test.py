@@ -221,6 +221,15 @@ class Guards(Case):
         self.scene.write_policy(allow_hard_links=True)
         self.own(self.scene.playbooks[0], "it is a playbook")
 
+    def test_a_playbook_that_is_given_by_a_symbolic_link(self):
+        self.match_everything()
+        self.scene.write_policy(allow_hard_links=True)
+        place = self.scene.playbooks[0]
+        link = self.scene.base / "link.json"
+        link.symlink_to(place)
+        self.scene.playbooks[0] = link
+        self.own(place, "it is a playbook")
+
     def test_a_key_of_the_store_under_another_name(self):
         self.scene.shell("www/first.php")
         self.applied()

@@ -224,7 +224,14 @@ class AboveALimit(Policies):
         self.ok(self.scene.approve("alice"))
         self.refused(self.confirm(), 5, "approval", "above a limit", "2 approvals and 1 hold")
         self.ok(self.scene.approve("bob"))
-        self.assertEqual(self.ok(self.confirm()).json()["status"], "done")
+        document = self.ok(self.confirm()).json()
+        self.assertEqual(document["status"], "done")
+        self.verified(document["run_id"])
+        self.scene.identity("carol")
+        self.scene.write_policy(approval={"approvers": ["alice.crt", "bob.crt", "carol.crt"],
+                                          "threshold": 1},
+                                limits={"max_files": 1}, above_limit={"approvers": 3})
+        self.assertIn("asks for 3 approvals, 2 hold", self.findings(document["run_id"]))
 
     def test_a_guard_is_no_limit(self):
         self.policy(above_limit={"approvers": 2}, protected=["www/d0/**"])
@@ -346,6 +353,15 @@ class Loosening(Policies):
                     self.file.write_text(json.dumps(playbook))
                     self.refused(self.planned(), 65, "bad_input", member)
         self.assertEqual(self.scene.manifest(), before)
+
+    def test_a_plan_cannot_choose_its_playbook(self):
+        """Signatures and revisions are asked of the playbooks that the plan lists."""
+        plan = self.scene.make_plan()
+        plan["operations"][0]["playbook"] = "playbook--elsewhere"
+        text, plan_id = scene.with_id(plan)
+        self.scene.plan_file.write_bytes(text)
+        self.refused(self.scene.json("apply", self.scene.plan_file, "--confirm", plan_id), 65,
+                     "bad_input", "playbook--elsewhere", "/playbooks")
 
     def test_a_plan_cannot_choose_its_scope(self):
         """Limits of a scope are counted from the plan: one with a scope that is not listed is empty."""

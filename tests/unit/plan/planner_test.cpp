@@ -207,7 +207,11 @@ TEST_CASE("the share holds for each scope and for each indicator in it", "[plann
       if (limit.fired) all.push_back(limit.name.substr(0, limit.name.find(',')));
     return all;
   };
-  CHECK(fired().empty());  // 1 % of 1,200 are the 12 of scope web
+  CHECK(fired().empty());                         // 1 % of 1,200 are the 12 of scope web
+  planned.survey.scopes[1].folder = "www/below";  // its files are among those of www
+  CHECK(fired() == std::vector<std::string>{"files removed in scope web"});
+  planned.survey.scopes[1].folder = "www-other";
+  CHECK(fired().empty());
   planned.survey.scopes[1].files = 199;
   CHECK(fired() == std::vector<std::string>{"files removed in scope web"});
   planned.survey.scopes[2].files = 1'000;
