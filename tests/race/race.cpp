@@ -77,7 +77,7 @@ std::uint64_t wanted_tries(std::uint64_t short_form) {
 }
 
 std::chrono::seconds time_limit() {
-  return std::chrono::seconds(number_from("REMEDIATE_RACE_SECONDS", 10));
+  return std::chrono::seconds(number_from("REMEDIATE_RACE_SECONDS", 45));
 }
 
 std::vector<std::string> folders() {

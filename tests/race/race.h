@@ -33,7 +33,7 @@ struct Tally {
 
 /// REMEDIATE_RACE_TRIES where it is set, else `short_form`.
 [[nodiscard]] std::uint64_t wanted_tries(std::uint64_t short_form);
-/// REMEDIATE_RACE_SECONDS for each shape, else 10.
+/// REMEDIATE_RACE_SECONDS for each shape, else 45.
 [[nodiscard]] std::chrono::seconds time_limit();
 /// Where to race: REMEDIATE_RACE_FOLDERS (separated by colons), else /dev/shm, else the temporary
 /// folder.
