@@ -98,8 +98,11 @@ class Batch {
     if (file) {
       auto stat = (*file)->stat();
       if (stat && same_file(stat->id, item.operation->entry.metadata.stat.id, false) &&
-          item.operation->state == State::captured)
-        return session_.not_done(*item.operation, "changed", "it is at its place again");
+          item.operation->state == State::captured) {
+        std::string why = "it is at its place again";
+        protect_again(**file, item.operation->entry.metadata, why);
+        return session_.not_done(*item.operation, "changed", why);
+      }
     }
     return unknown(*item.operation,
                    {Code::not_found, "it is neither in the hold nor at its place",
@@ -324,18 +327,26 @@ class Batch {
     return item.hold->rename(item.operation->entry.hold_name, *item.parent, item.name());
   }
 
+  static void protect_again(host::File& file, const Metadata& as, std::string& why) {
+    if (protection(as) != 0)
+      if (auto set = protect(file, protection(as)); !set)
+        why += "; its flags could not be set again: " + reason_of(set.error());
+  }
+
   Result<void> put_back(Item& item, std::string why) {
     const quarantine::Entry& entry = item.operation->entry;
+    // Another name of it that was put back has given it its flags, which would hold this one.
+    TRY_LET(const Metadata now, item.file->metadata());
+    if (protection(now) != 0) TRY(item.file->set_protection_flags(0));
     auto back = rename_back(item);
-    if (!back)
-      return session_.not_done(*item.operation, "held",
-                               why + "; it could not be put back: " + reason_of(back.error()),
-                               true);
+    if (!back) {
+      why += "; it could not be put back: " + reason_of(back.error());
+      if (protection(now) != 0) protect_again(*item.file, now, why);
+      return session_.not_done(*item.operation, "held", why, true);
+    }
     TRY(item.parent->sync());
     TRY(item.hold->sync());
-    if (const std::uint32_t flags = protection(entry.metadata); flags != 0)
-      if (auto set = protect(*item.file, flags); !set)
-        why += "; its flags could not be set again: " + reason_of(set.error());
+    protect_again(*item.file, entry.metadata, why);
     return session_.not_done(*item.operation, "changed", why + "; it was put back");
   }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "remediate/host/durable.h"
 #include "world.h"
@@ -172,6 +173,58 @@ TEST_CASE("an error in any call of the resume after one loses nothing", "[sweep]
     if (!reached) break;
   }
   CHECK(pairs > 40);
+}
+
+TEST_CASE("a protected file that changes while it is captured keeps its flag", "[sweep]") {
+  const bool two_names = GENERATE(false, true);
+  const std::size_t calls = sweep(1, [&](std::size_t at) -> Outcome {
+    MemoryWorld memory;
+    World& world = *memory.world;
+    const auto folder = world.parent("www/shell-a.php");
+    const auto writer = must(folder->open_file("shell-a.php", host::Access::read_write));
+    if (two_names) must(folder->link_file(*writer, "shell-twin.php"));
+    world.protect("www/shell-a.php", host::flag_immutable);
+    const plan::PlanFile plan = world.plan();
+    const std::string run = run_name(plan.plan);
+    std::size_t count = 0;
+    bool moved = false, changed = false, writing = false;
+    std::string where;
+    memory.host.set_fault_hook(
+        [&](std::string_view operation, std::string_view name) -> std::optional<Error> {
+          // It is in the hold and nothing is sealed: a process that has it open writes.
+          if (moved && !std::exchange(changed, true)) {
+            writing = true;
+            must(writer->write_at(0, "X"));
+            writing = false;
+          }
+          moved = moved || (operation == "rename" && name == "shell-a.php");
+          if (!changed || writing || count++ < at) return std::nullopt;
+          if (where.empty()) where = std::string(operation) + " " + std::string(name);
+          return Error{Code::io, "the process ended", ""};
+        });
+    (void)world.apply(plan);
+    memory.host.set_fault_hook({});
+    Outcome outcome{!where.empty(), where, ""};
+    const auto resumed = world.resume(run);
+    if (!resumed) outcome.problems += "resume: " + resumed.error().text() + "; ";
+    const std::vector<std::string> names{"www/shell-a.php", "www/shell-twin.php"};
+    const auto look = [&](const char* after, bool all) {
+      const Snapshot now = world.snapshot();
+      for (const std::string& name : names) {
+        const auto found = now.find(name);
+        if (found == now.end() && all && (two_names || name != names.back()))
+          outcome.problems += name + " is gone after " + after + "; ";
+        if (found != now.end() && (found->second.flags & host::flag_immutable) == 0)
+          outcome.problems += name + " has lost its flag after " + after + "; ";
+      }
+    };
+    look("resume", false);
+    const auto back = world.rollback(run);
+    if (!back) outcome.problems += "rollback: " + back.error().text() + "; ";
+    look("rollback", true);
+    return outcome;
+  });
+  CHECK(calls > 20);
 }
 
 TEST_CASE("an error in any call of rollback loses nothing", "[sweep]") {
