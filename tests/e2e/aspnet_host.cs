@@ -12,10 +12,20 @@ public class Request : SimpleWorkerRequest
     private readonly HttpListenerContext context;
     private static readonly string Plain = "application/octet-stream";
 
-    public Request(HttpListenerContext asked, string page, TextWriter writer)
-        : base(page, asked.Request.Url.Query.TrimStart('?'), writer)
+    public Request(HttpListenerContext asked)
+        : base(asked.Request.Url.AbsolutePath.TrimStart('/'), asked.Request.Url.Query.TrimStart('?'),
+               TextWriter.Null)
     {
         context = asked;
+    }
+
+    // Mono's own take only pages of the top folder.
+    public override string GetUriPath() { return context.Request.Url.AbsolutePath; }
+    public override string GetFilePath() { return GetUriPath(); }
+    public override string GetFilePathTranslated() { return MapPath(GetUriPath()); }
+    public override string MapPath(string path)
+    {
+        return Path.Combine(HttpRuntime.AppDomainAppPath, path.TrimStart('/'));
     }
 
     public override string GetHttpVerbName() { return context.Request.HttpMethod; }
@@ -68,9 +78,7 @@ public class Site : MarshalByRefObject
         {
             while (true)
             {
-                HttpListenerContext asked = listener.GetContext();
-                string page = asked.Request.Url.AbsolutePath.TrimStart('/');
-                HttpRuntime.ProcessRequest(new Request(asked, page, TextWriter.Null));
+                HttpRuntime.ProcessRequest(new Request(listener.GetContext()));
             }
         }
         finally

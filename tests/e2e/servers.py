@@ -50,7 +50,7 @@ class Answer:
         self.status, self.kind, self.body = status, kind, body
 
     def __str__(self):
-        return f"{self.status} {self.kind} {self.body[:600]!r}"
+        return f"{self.status} {self.kind} {self.body[:300]!r} ... {self.body[-900:]!r}"
 
 
 class Server:
