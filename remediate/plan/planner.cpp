@@ -30,7 +30,7 @@ class Planner {
       : request_(request),
         survey_(survey),
         guards_(request.policy, survey),
-        settings_(survey),
+        settings_(survey, guards_),
         directory_(survey) {}
 
   Result<Plan> run() {
@@ -190,15 +190,7 @@ class Planner {
                                    ? directory_.plan(playbook, step, *indicator)
                                    : settings_.plan(playbook, step, *indicator));
     if (!found.operations.empty() || !found.exclusions.empty()) touched_.insert({playbook.id, id});
-    for (Operation& operation : found.operations) {
-      const auto reason =
-          operation.setting.directory ? std::nullopt : guards_.against_edit(operation);
-      if (reason) {
-        plan_.exclusions.push_back({operation.address, playbook.id, id, *reason});
-        continue;
-      }
-      plan_.operations.push_back(std::move(operation));
-    }
+    std::ranges::move(found.operations, std::back_inserter(plan_.operations));
     std::ranges::move(found.exclusions, std::back_inserter(plan_.exclusions));
     std::ranges::move(found.issues, std::back_inserter(plan_.issues));
     return {};

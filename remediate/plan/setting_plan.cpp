@@ -132,6 +132,10 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
     operation.after = after_of(operation, true);
     operation.inverse = inverse_of(operation);
     operation.not_restorable = {"inode number and birth time of the file, change time (ctime)"};
+    if (const auto reason = guards_.against_edit(operation)) {
+      result.exclusions.push_back({operation.address, playbook.id, indicator.id, *reason});
+      continue;
+    }
     current_[file.path] = {std::move(edited->bytes), operation.setting.after_sha256};
     result.operations.push_back(std::move(operation));
   }

@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "remediate/plan/guards.h"
 #include "remediate/plan/planner.h"
 #include "remediate/setting/provider.h"
 
@@ -21,8 +22,9 @@ struct SettingPlan {
 /// planned on the bytes that the one before it will leave.
 class SettingPlanner {
  public:
-  /// The survey must outlive the planner.
-  explicit SettingPlanner(const Survey& survey) : survey_(survey) {}
+  /// Both must outlive the planner. What the guards keep out is excluded, and later operations are
+  /// planned as if it had never been found.
+  SettingPlanner(const Survey& survey, const Guards& guards) : survey_(survey), guards_(guards) {}
   [[nodiscard]] Result<SettingPlan> plan(const playbook::Playbook& playbook,
                                          const playbook::Step& step,
                                          const playbook::Indicator& indicator);
@@ -37,6 +39,7 @@ class SettingPlanner {
     std::string sha256;
   };
   const Survey& survey_;
+  const Guards& guards_;
   std::map<RawPath, Version> current_;  // files that earlier operations of this plan change
 };
 

@@ -26,6 +26,11 @@ constexpr const char* settings =
     "<handlers><add name=\"php\" path=\"*.php\" verb=\"*\" /></handlers></system.webServer>\n"
     "</configuration>\n";
 
+/// For the providers that edit lines: Apache and PHP would both act on it.
+constexpr const char* directives =
+    "# inert\nOptions -Indexes\nAddType application/x-httpd-php .jpg\n"
+    "php_value auto_prepend_file /tmp/inert.txt\nauto_prepend_file = \"/tmp/inert.txt\"\n";
+
 std::vector<Canary> make_canaries() {
   std::vector<Canary> made;
   const auto add = [&](const std::string& path, Guarded why) {
@@ -64,6 +69,13 @@ std::vector<Canary> make_canaries() {
   for (const char* const path : {"srv/www/shop/index.php", "srv/www/shop/uploads/shell-9.php"})
     add(path, Guarded::policy);
   made.push_back({"srv/www/shop/web.config", Guarded::policy, settings, false});
+  for (const char* const path : {"srv/www/shop/.htaccess", "srv/www/shop/uploads/.user.ini"})
+    made.push_back({path, Guarded::policy, directives, false});
+  for (const char* const path : {"etc/apache2/apache2.conf", "etc/php/.user.ini", "boot/.htaccess"})
+    made.push_back({path, Guarded::system, directives, false});
+  for (const char* const path : {"srv/www/site/.htaccess", "srv/www/site/uploads/.htaccess",
+                                 "srv/www/site/.user.ini", "inetpub/wwwroot/.user.ini"})
+    made.push_back({path, Guarded::none, directives, false});
   for (const char* const path :
        {"etc/remediate/policy.json", "usr/bin/remediate", "usr/sbin/remediate-run"})
     add(path, Guarded::own);

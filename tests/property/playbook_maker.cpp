@@ -258,6 +258,7 @@ class Maker {
     Json step = {{"id", "remove"}, {"action", "quarantine"}, {"indicators", names}};
     if (odd_ && random_.chance(10)) step["action"] = action();
     if (random_.chance(30)) settings(made);
+    if (random_.chance(30)) directives(made);
     made["steps"].push_back(step);
     if (odd_ && random_.chance(10)) made["steps"].push_back(step);  // contradicts itself
     return made;
@@ -345,6 +346,30 @@ class Maker {
     if (random_.chance(20)) made["ignore_case"] = true;
     if (random_.chance(20)) made["encodings"] = {"ascii", "utf16le"};
     return made;
+  }
+
+  /// Lines of `.htaccess` and `.user.ini` files, wherever the scopes are.
+  void directives(Json& made) {
+    const bool apache = random_.chance(60);
+    const Words names = {"^addtype$", "^php_value$", "^auto_prepend_file$", "[a-z]", "^options$"};
+    Json where = {{{"name", "name"}, {"matches", random_.pick(names)}}};
+    if (random_.chance(40))
+      where.push_back(
+          {{"name", "value"}, {"matches", random_.pick(Words{"jpg", "inert", "/tmp"})}});
+    const std::string scope = "s" + std::to_string(random_.below(made["scopes"].size()));
+    made["indicators"].push_back({{"id", "lines"},
+                                  {"name", "lines"},
+                                  {"scopes", {scope}},
+                                  {"setting",
+                                   {{"provider", apache ? "apache-htaccess" : "php-user-ini"},
+                                    {"kind", odd_ && random_.chance(10) ? "module" : "directive"},
+                                    {"where", where}}},
+                                  {"confidence", "high"},
+                                  {"authorises", "remove"}});
+    made["steps"].push_back({{"id", "lines"},
+                             {"action", "reset_setting"},
+                             {"indicators", {"lines"}},
+                             {"change", {{"kind", "remove_element"}}}});
   }
 
   void settings(Json& made) {

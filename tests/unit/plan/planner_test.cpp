@@ -288,6 +288,9 @@ TEST_CASE("changes of one configuration are planned one on the other", "[planner
   CHECK_FALSE(planned.plan().blocked());
 
   planned.survey.settings[0].facts.metadata.stat.links = 2;
+  const Plan without_first = planned.plan();  // as if the first had never been found
+  REQUIRE(without_first.operations.size() == 1);
+  CHECK(without_first.operations[0].precondition.sha256 == crypto::sha256_hex(configuration));
   planned.survey.settings[1].facts.metadata.stat.links = 2;
   CHECK(planned.plan().operations.empty());
   CHECK(planned.plan().exclusions.size() == 2);
