@@ -174,7 +174,9 @@ class Finder {
   void add_packages_of_this_system(const std::string& place, PackageFiles& found) {
     const auto top = host_.open_root("/");
     if (!top) return;
-    found = find_package_files(**top, place, question_.root, question_.files);
+    PackageFiles here = find_package_files(**top, place, question_.root, question_.files);
+    std::ranges::move(found.notices, std::back_inserter(here.notices));
+    found = std::move(here);
     if (found.unread.empty()) return;
     not_looked_up("/", found.unread);
     found.unread.clear();

@@ -125,6 +125,24 @@ class Guards(Case):
         self.assertEqual(self.planned(), ["www/a.php"])
         self.assertTrue(path.exists())
 
+    def test_a_database_that_an_intruder_could_have_written_is_not_believed(self):
+        """Else a shell would be out of reach by a line in a file beside it."""
+        path = self.scene.shell("www/app/a.php")
+        database = Dpkg(self.scene.root)
+        database.package("app", {"/www/app/a.php": path.read_bytes()})
+        self.assertEqual(self.planned(), [])
+        for spoil, mend in ((lambda: database.folder.chmod(0o777),
+                             lambda: database.folder.chmod(0o755)),
+                            (lambda: os.chown(database.folder, 33, 33),
+                             lambda: os.chown(database.folder, 0, 0))):
+            spoil()
+            plan = self.scene.make_plan()
+            self.assertEqual(self.planned(plan), ["www/app/a.php"])
+            self.assertTrue([issue for issue in plan["issues"] if "dpkg" in issue["where"]],
+                            plan["issues"])
+            mend()
+            self.assertEqual(self.planned(), [])
+
     def test_an_rpm_database_that_is_not_read_is_said(self):
         self.scene.shell("www/a.php")
         self.scene.write("var/lib/rpm/Packages", b"berkeley")

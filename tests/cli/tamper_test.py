@@ -228,6 +228,18 @@ class Private(Tamper):
 
 
 class Journal(Tamper):
+    def test_the_folder_of_a_run_is_gone(self):
+        """Its journal is the last thing that tells where the originals are: nothing removes it."""
+        self.ok(self.scene.json("rollback", self.run_id))  # the plan fits again
+        folder = self.scene.run_folder(self.run_id)
+        kept = folder.rename(self.scene.base / "kept")
+        journal, head = self.journal.read_bytes(), self.scene.head(self.run_id).read_bytes()
+        self.refused(self.scene.apply(), 1, "refused", "tells what was done", self.run_id)
+        self.assertEqual(self.journal.read_bytes(), journal)
+        self.assertEqual(self.scene.head(self.run_id).read_bytes(), head)
+        kept.rename(folder)
+        self.verified(self.run_id)
+
     def lines(self):
         return self.journal.read_bytes().splitlines(keepends=True)
 
