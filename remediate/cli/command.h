@@ -27,6 +27,7 @@ struct Global {
   host::Host& host;
   std::atomic<bool>& stop;
   std::string store{};
+  std::string usual_store{};  // what `store` is when nobody names one
   std::string policy{};
   std::string format = "text";
   bool quiet = false;
@@ -40,6 +41,10 @@ struct Global {
   [[nodiscard]] bool json() const { return format == "json"; }
   [[nodiscard]] bool colour() const;
 };
+
+/// The commands that a text for people quotes (`remediate resume RUN`), with the store and the
+/// policy of this call, so that they can be typed as they stand.
+[[nodiscard]] std::string with_places(const Global& global, std::string text);
 
 /// A command's work; the value is the exit code.
 using Action = std::function<Result<int>()>;

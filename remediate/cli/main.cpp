@@ -36,7 +36,7 @@ int report_error(const Global& global, const remediate::Error& error) {
     std::string text = "remediate: " + shown(error.message) + "\n";
     for (const std::string& cause : error.causes) text += "  - " + shown(cause) + "\n";
     if (!error.remedy.empty()) text += "  what to do: " + shown(error.remedy) + "\n";
-    std::fputs(text.c_str(), stderr);
+    std::fputs(remediate::cli::with_places(global, text).c_str(), stderr);
   }
   return remediate::exit_code(error.code);
 }
@@ -44,7 +44,8 @@ int report_error(const Global& global, const remediate::Error& error) {
 int run(int count, char** words) {
   const auto host = remediate::host::native_host();
   Global global{*host, stop_requested};
-  global.store = default_store(*host);
+  global.usual_store = default_store(*host);
+  global.store = global.usual_store;
   CLI::App app(
       "Plans, applies, proves and rolls back the removal of web shells and what they changed.",
       "remediate");

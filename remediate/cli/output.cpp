@@ -44,7 +44,33 @@ class NoProgress final : public run::Progress {
   void note(const std::string&) override {}
 };
 
+/// As a shell reads it: plain, or quoted.
+std::string quoted(const std::string& text) {
+  constexpr std::string_view plain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%,=";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string whole = "'";
+  for (const char c : text) whole += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+  return whole + "'";
+}
+
 }  // namespace
+
+std::string with_places(const Global& global, std::string text) {
+  std::string places;
+  if (global.store != global.usual_store) places += " --store " + display(quoted(global.store));
+  if (!global.policy.empty()) places += " --policy " + display(quoted(global.policy));
+  if (places.empty()) return text;
+  constexpr std::string_view start = "`remediate";
+  for (const char* const command :
+       {"apply", "finalize", "init", "list", "plan", "resume", "rollback", "show", "verify"}) {
+    const std::string quote = std::string(start) + " " + command;
+    for (std::size_t at = text.find(quote); at != std::string::npos;
+         at = text.find(quote, at + quote.size()))
+      text.insert(at + start.size(), places);
+  }
+  return text;
+}
 
 std::string tool_name() { return "remediate " REMEDIATE_VERSION; }
 
@@ -71,8 +97,9 @@ Result<void> print(const Json& document) {
   return print(document.dump(2, ' ', true, Json::error_handler_t::replace) + "\n");
 }
 
-void message(const Global& global, const std::string& text) {
+void message(const Global& global, const std::string& words) {
   if (global.quiet) return;
+  const std::string text = with_places(global, words);
   if (Outbox* box = outbox())
     box->said += text + "\n";
   else
@@ -83,7 +110,7 @@ Result<int> print_report(const Global& global, const run::RunReport& report, int
   if (global.json())
     TRY(print(report::outcome_json(report)));
   else
-    TRY(print(report::outcome_text(report, global.colour())));
+    TRY(print(with_places(global, report::outcome_text(report, global.colour()))));
   const bool complete =
       !report.interrupted &&
       (report.status == "done" || report.status == "nothing_to_do" || report.status == "planned");

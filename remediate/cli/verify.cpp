@@ -26,7 +26,7 @@ Result<int> verify(Global& global, const Options& options) {
   if (global.json())
     TRY(print(report::verify_json(report)));
   else
-    TRY(print(report::verify_text(report, global.colour())));
+    TRY(print(with_places(global, report::verify_text(report, global.colour()))));
   return report.ok() ? 0 : exit_code(Code::signature);
 }
 

@@ -289,6 +289,22 @@ class Errors(Case):
         self.refused(self.scene.execute([scene.REMEDIATE, "--format=json", "nonsense"]), 64,
                      "usage")
 
+    def test_what_to_do_can_be_typed_as_it_stands(self):
+        """The commands that a text quotes name the store and the policy of this call."""
+        self.scene.write_policy()
+        self.scene.shell()
+        run = self.applied()
+        ended = self.ok(self.scene.run("rollback", "run-none"), 1)
+        places = f"--store {self.scene.store} --policy {self.scene.policy}"
+        self.assertIn(f"`remediate {places} list`", ended.err.decode())
+        odd = self.scene.base / "it's a store"
+        os.rename(self.scene.store, odd)
+        said = self.scene.execute([scene.REMEDIATE, "--store", odd, "show", "run-none"])
+        [quoted] = re.findall("`remediate (.*) list`", said.err.decode())
+        listed = subprocess.run(f"'{scene.REMEDIATE}' {quoted} list", shell=True, check=True,
+                                capture_output=True, timeout=scene.TIMEOUT)
+        self.assertIn(run, listed.stdout.decode())
+
     def test_an_absent_thing_is_named(self):
         self.refused(self.scene.json("list"), 1, "not_found", str(self.scene.store))
         for arguments in (["verify"], ["resume"], ["rollback", "run-1"], ["finalize", "run-1"],

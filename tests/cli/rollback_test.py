@@ -69,6 +69,13 @@ class Parts(Case):
 
 
 class InTheWay(Case):
+    def test_a_dry_run_looks_at_the_folder_too(self):
+        os.rename(self.first.parent, self.scene.base / "moved")
+        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
+        self.assertEqual(self.outcome(document), "would_conflict")
+        self.assertIn("folder", self.reason(document))
+        self.assertEqual(self.outcome(document, "op-0002"), "would_restore")
+
     def setUp(self):
         super().setUp()
         self.first, self.second = self.scene.shells(2)
@@ -78,6 +85,9 @@ class InTheWay(Case):
 
     def test_name_taken(self):
         self.first.write_bytes(b"a good page\n")
+        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
+        self.assertEqual(self.outcome(document), "would_conflict")
+        self.assertIn("taken", self.reason(document))
         document = self.ok(self.scene.json("rollback", self.run_id), 6).json()
         self.assertEqual(document["status"], "partial")
         self.assertEqual(self.outcome(document), "conflict")
