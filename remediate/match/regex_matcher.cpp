@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-
-#include <re2/re2.h>
-#include <re2/set.h>
+#include <utility>
 
 #include "remediate/base/encoding.h"
+#include "remediate/match/pattern_set.h"
+#include "remediate/match/re2_options.h"
 #include "remediate/match/wide.h"
 
 namespace remediate::match {
@@ -15,16 +15,6 @@ namespace {
 constexpr std::int64_t single_memory = 32 << 20;
 /// As it is, and the two ways to cut a file into UTF-16 units.
 constexpr std::size_t text_count = 3;
-
-RE2::Options options(std::int64_t memory, bool ignore_case) {
-  RE2::Options made(RE2::Latin1);
-  made.set_dot_nl(true);
-  made.set_never_nl(false);
-  made.set_log_errors(false);
-  made.set_case_sensitive(!ignore_case);
-  made.set_max_mem(memory);
-  return made;
-}
 
 /// A pattern such as a* or \b would match every file.
 bool matches_nothing(const RE2& pattern) {
@@ -39,43 +29,67 @@ bool matches_nothing(const RE2& pattern) {
 
 /// Expressions that are sought in one kind of text.
 struct Group {
-  std::vector<std::size_t> members;  // by index in the set
-  std::unique_ptr<RE2::Set> set;     // null when it could not be built
+  struct Part {
+    std::vector<std::size_t> members;  // by position in the set
+    std::unique_ptr<PatternSet> set;
+  };
+  std::vector<std::size_t> members;
+  std::vector<Part> parts;
+  std::vector<std::size_t> alone;  // in no set: each is asked
 };
 
 }  // namespace
 
 struct RegexMatcher::Impl {
   struct Expression {
-    std::string text;  // for the set
+    Pattern pattern;
     std::unique_ptr<RE2> single;
     bool narrow = false;
     bool wide = false;
   };
   std::int64_t max_memory = 0;
+  bool accelerated = true;
   std::vector<Expression> expressions;
   Group narrow;
   Group wide;
 
+  [[nodiscard]] std::vector<Pattern> patterns_of(const std::vector<std::size_t>& members) const {
+    std::vector<Pattern> patterns;
+    for (const std::size_t member : members) patterns.push_back(expressions[member].pattern);
+    return patterns;
+  }
+
   void build(Group& group) const {
-    if (group.members.size() < 2) return;
-    auto set = std::make_unique<RE2::Set>(options(max_memory, false), RE2::UNANCHORED);
-    for (const std::size_t member : group.members) {
-      if (set->Add(expressions[member].text, nullptr) < 0) return;
+    group.alone = group.members;
+    if (group.alone.size() < 2) return;
+    std::vector<std::size_t> taken;
+    if (accelerated) {
+      if (auto fast = make_hyperscan_set(patterns_of(group.alone), taken)) {
+        Group::Part part{{}, std::move(fast)};
+        for (const std::size_t position : taken) part.members.push_back(group.alone[position]);
+        std::erase_if(group.alone, [&](std::size_t member) {
+          return std::ranges::binary_search(part.members, member);
+        });
+        group.parts.push_back(std::move(part));
+      }
     }
-    if (set->Compile()) group.set = std::move(set);
+    if (group.alone.size() < 2) return;
+    if (auto set = make_re2_set(patterns_of(group.alone), max_memory))
+      group.parts.push_back({std::exchange(group.alone, {}), std::move(set)});
   }
 };
 
-RegexMatcher::RegexMatcher(std::int64_t max_memory) : impl_(std::make_unique<Impl>()) {
+RegexMatcher::RegexMatcher(std::int64_t max_memory, Engines engines)
+    : impl_(std::make_unique<Impl>()) {
   impl_->max_memory = max_memory;
+  impl_->accelerated = engines == Engines::fastest;
 }
 RegexMatcher::~RegexMatcher() = default;
 
 Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   const std::string shown = "the regex \"" + display(condition.pattern, 200) + "\" ";
   auto single =
-      std::make_unique<RE2>(condition.pattern, options(single_memory, condition.ignore_case));
+      std::make_unique<RE2>(condition.pattern, re2_options(single_memory, condition.ignore_case));
   if (!single->ok()) {
     return fail(Code::bad_input, shown + "does not compile: " + display(single->error(), 200),
                 "write it in RE2 syntax (no look-around, no back-references)");
@@ -89,7 +103,7 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   }
   const std::size_t number = impl_->expressions.size();
   Impl::Expression expression;
-  expression.text = (condition.ignore_case ? "(?i:" : "(?:") + condition.pattern + ")";
+  expression.pattern = {condition.pattern, condition.ignore_case};
   expression.single = std::move(single);
   for (const playbook::Encoding encoding : condition.encodings) {
     const bool is_wide = encoding == playbook::Encoding::utf16le;
@@ -109,8 +123,7 @@ void RegexMatcher::prepare() {
 struct RegexMatcher::Search::Text {
   std::string owned;
   std::string_view bytes;
-  bool filtered = false;          // `hits` is right
-  std::vector<std::size_t> hits;  // sorted
+  std::vector<std::size_t> candidates;  // sorted; all others are not in it
 };
 
 RegexMatcher::Search::Search(const RegexMatcher& matcher, std::string_view content)
@@ -127,16 +140,16 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
     made->bytes = made->owned;
   }
   const Group& group = which == 0 ? matcher_.impl_->narrow : matcher_.impl_->wide;
-  if (group.set) {
-    std::vector<int> found;
-    RE2::Set::ErrorInfo error{RE2::Set::kNoError};
-    group.set->Match({made->bytes.data(), made->bytes.size()}, &found, &error);
-    made->filtered = error.kind == RE2::Set::kNoError;
-    for (const int index : found) {
-      made->hits.push_back(group.members[static_cast<std::size_t>(index)]);
+  made->candidates = group.alone;
+  for (const Group::Part& part : group.parts) {
+    const auto found = part.set->find(made->bytes);
+    if (!found) {
+      made->candidates.insert(made->candidates.end(), part.members.begin(), part.members.end());
+    } else {
+      for (const std::size_t position : *found) made->candidates.push_back(part.members[position]);
     }
-    std::ranges::sort(made->hits);
   }
+  std::ranges::sort(made->candidates);
   texts_[which] = std::move(made);
   return *texts_[which];
 }
@@ -148,7 +161,7 @@ std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number
   for (std::size_t which = 0; which < text_count; ++which) {
     if (which == 0 ? !expression.narrow : !(expression.wide && *has_nul_)) continue;
     const Text& searched = text(which);
-    if (searched.filtered && !std::ranges::binary_search(searched.hits, number)) continue;
+    if (!std::ranges::binary_search(searched.candidates, number)) continue;
     re2::StringPiece found;
     // Works without the DFA when that has no memory left, so "no" here is a real no.
     if (!expression.single->Match({searched.bytes.data(), searched.bytes.size()}, 0,

@@ -18,9 +18,14 @@ class RegexMatcher {
  public:
   static constexpr std::int64_t default_memory = 256 << 20;
 
-  /// `max_memory` bounds what the common pass may use; without enough the expressions are
-  /// tried one by one.
-  explicit RegexMatcher(std::int64_t max_memory = default_memory);
+  /// Whether the common pass may use Hyperscan, where the build and the processor have it. The
+  /// results are the same.
+  enum class Engines : std::uint8_t { portable, fastest };
+
+  /// `max_memory` bounds what the common pass of the portable engine may use; without enough the
+  /// expressions are tried one by one.
+  explicit RegexMatcher(std::int64_t max_memory = default_memory,
+                        Engines engines = Engines::fastest);
   ~RegexMatcher();
 
   /// The number of the expression. bad_input when it does not compile or matches nothing at all.

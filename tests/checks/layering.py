@@ -38,6 +38,7 @@ SYSTEM = [
     (r"re2/.*", "match setting"),
     (r"sqlite3\.h", "observe"),
     (r"yara.*|magic\.h", "match"),
+    (r"hs/.*", "match"),
     (r"pugixml.*|libxml/.*|ldap\.h|lber\.h", "setting"),
     (r"minizip/.*|zlib\.h", "interchange"),
     (r"CLI/.*", "cli"),

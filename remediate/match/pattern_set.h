@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remediate::match {
+
+/// Which of many expressions are in a text, found in one pass: a filter before each is asked alone.
+/// It may name one that is not there and never leaves one out that is. Thread-safe.
+class PatternSet {
+ public:
+  virtual ~PatternSet() = default;
+  /// The positions, in the list that the set was made of; in any order. Nothing when the text could
+  /// not be searched (memory, length): then every expression has to be asked.
+  [[nodiscard]] virtual std::optional<std::vector<std::size_t>> find(
+      std::string_view text) const = 0;
+};
+
+struct Pattern {
+  std::string text;  // RE2 syntax; has compiled, and does not match the empty string
+  bool ignore_case = false;
+};
+
+/// The portable set. Null when it cannot be built within `max_memory` bytes.
+[[nodiscard]] std::unique_ptr<PatternSet> make_re2_set(std::span<const Pattern> patterns,
+                                                       std::int64_t max_memory);
+
+/// The faster one, for those patterns that mean the same to Hyperscan; `taken` gets their
+/// positions, ascending, and the set counts in that list. Null when it takes none, in a build
+/// without it, and on a processor that it does not run on.
+[[nodiscard]] std::unique_ptr<PatternSet> make_hyperscan_set(std::span<const Pattern> patterns,
+                                                             std::vector<std::size_t>& taken);
+
+/// Whether this build and this processor have it.
+[[nodiscard]] bool have_hyperscan();
+
+/// The pattern as Hyperscan (which reads PCRE syntax) has to be given it so that it finds at least
+/// what RE2 finds in Latin-1. Nothing when there is no such spelling.
+[[nodiscard]] std::optional<std::string> hyperscan_spelling(const Pattern& pattern);
+
+}  // namespace remediate::match
