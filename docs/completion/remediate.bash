@@ -5,7 +5,7 @@ _remediate() {
   COMPREPLY=()
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="check plan show approve apply resume rollback finalize verify list export init"
+  local commands="check plan show approve apply resume rollback finalize verify list export init baseline"
   local global="--store --policy --format -q --quiet --no-input --no-sandbox --version --help"
 
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -26,12 +26,12 @@ _remediate() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
       ;;
-    --policy | --cert | --key | --html | --recovery-key | --directory | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
+    --policy | --cert | --key | --baseline | --baseline-signer | --unsigned-baseline | --html | --recovery-key | --directory | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
       ;;
-    --confirm | --only | --threads | --witness) return ;;
+    --confirm | --only | --threads | --witness | --include | --exclude | --name | --product | --build | --source | --recorded-as) return ;;
   esac
 
   if [[ -z $command ]]; then
@@ -41,7 +41,7 @@ _remediate() {
 
   local options=""
   case $command in
-    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode --directory" ;;
+    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode --baseline --baseline-signer --unsigned-baseline --directory" ;;
     show) options="--html" ;;
     approve) options="--cert --key" ;;
     apply) options="--confirm --directory" ;;
@@ -49,6 +49,7 @@ _remediate() {
     rollback) options="--only --dry-run --outbox --recovery-key --with-privileges --directory" ;;
     verify) options="--witness --recovery-key" ;;
     export) options="-o --output --as --recovery-key" ;;
+    baseline) options="--root --recorded-as --include --exclude --name --product --build --source -o --output --cert --key --threads --baseline-signer" ;;
     init) options="--signer-cert --signer-key --recovery-cert" ;;
   esac
   if [[ $cur == -* ]]; then
@@ -57,6 +58,14 @@ _remediate() {
   fi
 
   case $command in
+    baseline)
+      if [[ $prev == baseline ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "create check" -- "$cur")
+      else
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      fi
+      ;;
     check | approve | apply)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -61,6 +61,7 @@ void add_finalize(CLI::App& app, Global& global, Action& chosen);
 void add_verify(CLI::App& app, Global& global, Action& chosen);
 void add_list(CLI::App& app, Global& global, Action& chosen);
 void add_export(CLI::App& app, Global& global, Action& chosen);
+void add_baseline(CLI::App& app, Global& global, Action& chosen);
 void add_init(CLI::App& app, Global& global, Action& chosen);
 
 [[nodiscard]] std::string tool_name();  // "remediate 0.1.0"
@@ -78,6 +79,10 @@ void message(const Global& global, const std::string& text);
                                             std::uint64_t max_bytes);
 [[nodiscard]] Result<void> write_file(Global& global, const std::string& path,
                                       const std::string& bytes);
+
+/// PEM files, one certificate each.
+[[nodiscard]] Result<std::vector<crypto::Certificate>> load_certificates(
+    Global& global, const std::vector<std::string>& files);
 
 /// Connects to the directory that a connection file names; null when `file` is empty.
 [[nodiscard]] Result<std::unique_ptr<setting::DirectoryService>> open_directory(

@@ -70,7 +70,8 @@ int run(int count, char** words) {
        {remediate::cli::add_check, remediate::cli::add_plan, remediate::cli::add_show,
         remediate::cli::add_approve, remediate::cli::add_apply, remediate::cli::add_resume,
         remediate::cli::add_rollback, remediate::cli::add_finalize, remediate::cli::add_verify,
-        remediate::cli::add_list, remediate::cli::add_export, remediate::cli::add_init})
+        remediate::cli::add_list, remediate::cli::add_export, remediate::cli::add_baseline,
+        remediate::cli::add_init})
     add(app, global, chosen);
   try {
     app.parse(count, words);

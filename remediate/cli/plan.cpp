@@ -4,6 +4,7 @@
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
 #include "remediate/report/report.h"
+#include "remediate/run/baseline.h"
 #include "remediate/run/survey.h"
 
 namespace remediate::cli {
@@ -20,6 +21,8 @@ struct Options {
   unsigned threads = 2;
   bool detailed = false;
   std::optional<Result<host::FilesInUse>> in_use{};
+  run::BaselineFiles baselines;
+  std::vector<std::string> baseline_signers;
   std::string directory;
   std::optional<std::vector<setting::DirectoryObject>> objects;  // what it showed
 };
@@ -43,7 +46,11 @@ Result<int> plan(Global& global, const Options& options) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   TRY_LET(const std::vector<playbook::Playbook> playbooks,
           run::load_playbooks(options.playbooks, policy, global.host.now()));
+  TRY_LET(const auto signers, load_certificates(global, options.baseline_signers));
+  TRY_LET(const std::vector<plan::KnownGood> known,
+          run::load_baselines(options.baselines, signers, policy, global.host.now()));
   run::SurveyOptions survey;
+  survey.baselines = known;
   survey.root = options.root;
   survey.store = global.store;
   survey.tool = tool_name();
@@ -60,6 +67,8 @@ Result<int> plan(Global& global, const Options& options) {
   }
   for (const std::string& playbook : options.playbooks)
     if (playbook != "-") survey.own.push_back({playbook, "a playbook"});
+  for (const auto* files : {&options.baselines.verified, &options.baselines.unsigned_ones})
+    for (const std::string& file : *files) survey.own.push_back({file, "a baseline"});
   for (const std::string& written : {options.output, options.html})
     if (!written.empty() && written != "-")
       survey.own.push_back({written, "the file that the plan is written to"});
@@ -93,6 +102,12 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
   command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
+  command->add_option("--baseline", options->baselines.verified,
+                      "signed list of known good files (may be repeated)");
+  command->add_option("--baseline-signer", options->baseline_signers,
+                      "certificate of who may have signed the baselines (PEM)");
+  command->add_option("--unsigned-baseline", options->baselines.unsigned_ones,
+                      "baseline that is taken without a signature, such as a shipped one");
   add_directory_option(*command, options->directory);
   command->callback([&, options] {
     global.prepare = [&global, options] { return read_directory(global, *options); };

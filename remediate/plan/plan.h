@@ -89,7 +89,8 @@ struct Operation {
 /// "op-0001" for the first: ids follow the order of work.
 [[nodiscard]] std::string operation_id(std::size_t number);
 
-/// A match that the plan shows but does nothing about.
+/// A match that the plan shows but does nothing about. Playbook and indicator are empty where the
+/// comparison with a baseline found it.
 struct Review {
   std::string address;
   std::string playbook;
@@ -125,6 +126,25 @@ struct PlaybookReport {
   std::string sha256;
   std::string signer{};  // fingerprint of who signed it; empty: the policy asks for nobody
 };
+/// A baseline of known good files that the plan was made with.
+struct BaselineReport {
+  struct Folder {
+    std::string spelled;
+    std::string folder;  // display form; empty when it is not on this host
+    bool found = false;
+  };
+  std::string name;
+  std::string product;
+  std::string sha256;       // of the file
+  std::string signer;       // fingerprint; empty: it was named as one that nobody signed
+  std::uint64_t files = 0;  // that it lists
+  std::vector<Folder> folders;
+  std::uint64_t compared = 0;  // files below its folders
+  std::uint64_t known = 0;
+  std::uint64_t other_content = 0;
+  std::uint64_t not_listed = 0;
+  std::uint64_t left_off = 0;  // of the last two, not among the reviews
+};
 struct IssueReport {
   std::string kind;
   std::string where;
@@ -150,6 +170,7 @@ struct Plan {
   Timestamp expires;
   HostFacts host;
   std::vector<PlaybookReport> playbooks;
+  std::vector<BaselineReport> baselines{};
   std::vector<Operation> operations;
   std::vector<Review> reviews;
   std::vector<Exclusion> exclusions;

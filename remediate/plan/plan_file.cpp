@@ -151,6 +151,53 @@ Result<void> read_found(JsonReader& reader, Plan& plan) {
   return {};
 }
 
+Json to_json(const BaselineReport& baseline) {
+  Json folders = Json::array();
+  for (const BaselineReport::Folder& folder : baseline.folders)
+    folders.push_back(
+        Json{{"spelled", folder.spelled}, {"folder", folder.folder}, {"found", folder.found}});
+  return Json{{"name", baseline.name},
+              {"product", baseline.product},
+              {"sha256", baseline.sha256},
+              {"signer", baseline.signer},
+              {"files", baseline.files},
+              {"folders", std::move(folders)},
+              {"compared", baseline.compared},
+              {"known", baseline.known},
+              {"other_content", baseline.other_content},
+              {"not_listed", baseline.not_listed},
+              {"left_off", baseline.left_off}};
+}
+
+Result<BaselineReport> baseline_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  BaselineReport baseline;
+  TRY_LET(baseline.name, reader.string("name"));
+  TRY_LET(baseline.product, reader.string("product"));
+  TRY_LET(baseline.sha256, reader.string("sha256"));
+  TRY_LET(baseline.signer, reader.string("signer"));
+  TRY_LET(baseline.files, reader.unsigned_integer("files"));
+  TRY_LET(baseline.folders,
+          read_array<BaselineReport::Folder>(
+              reader, "folders",
+              [](const Json& element, const std::string& place) -> Result<BaselineReport::Folder> {
+                JsonReader r(element, place);
+                BaselineReport::Folder folder;
+                TRY_LET(folder.spelled, r.string("spelled"));
+                TRY_LET(folder.folder, r.string("folder"));
+                TRY_LET(folder.found, r.boolean("found"));
+                TRY(r.done());
+                return folder;
+              }));
+  TRY_LET(baseline.compared, reader.unsigned_integer("compared"));
+  TRY_LET(baseline.known, reader.unsigned_integer("known"));
+  TRY_LET(baseline.other_content, reader.unsigned_integer("other_content"));
+  TRY_LET(baseline.not_listed, reader.unsigned_integer("not_listed"));
+  TRY_LET(baseline.left_off, reader.unsigned_integer("left_off"));
+  TRY(reader.done());
+  return baseline;
+}
+
 Result<Timestamp> read_time(JsonReader& reader, const char* key) {
   TRY_LET(const std::string text, reader.string(key));
   const auto time = parse_utc(text);
@@ -189,6 +236,7 @@ Result<Plan> from_json(const Json& json) {
                 TRY(r.done());
                 return playbook;
               }));
+  TRY_LET(plan.baselines, read_array<BaselineReport>(reader, "baselines", baseline_from_json));
   TRY_LET(plan.operations, read_array<Operation>(reader, "operations", operation_from_json));
   for (std::size_t index = 0; index < plan.operations.size(); ++index)
     if (plan.operations[index].id != operation_id(index + 1))
@@ -235,6 +283,9 @@ Json to_json(const Plan& plan) {
                              {"sha256", playbook.sha256},
                              {"signer", playbook.signer}});
   json["playbooks"] = std::move(playbooks);
+  Json baselines = Json::array();
+  for (const BaselineReport& baseline : plan.baselines) baselines.push_back(to_json(baseline));
+  json["baselines"] = std::move(baselines);
   Json operations = Json::array();
   for (const Operation& operation : plan.operations)
     operations.push_back(operation_to_json(operation));

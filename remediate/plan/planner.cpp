@@ -96,6 +96,8 @@ class Planner {
     for (const playbook::Playbook& playbook : request_.playbooks)
       plan_.playbooks.push_back(
           {playbook.id, playbook.name, playbook.revision, playbook.sha256, playbook.signer});
+    for (const BaselineComparison& comparison : survey_.known_good)
+      plan_.baselines.push_back(comparison.report);
   }
 
   void report_exclusions() {
@@ -123,6 +125,19 @@ class Planner {
         if (!found.empty()) touched_.insert({playbook.id, indicator.id});
         std::ranges::move(found, std::back_inserter(plan_.reviews));
       }
+    for (const BaselineComparison& comparison : survey_.known_good)
+      for (const BaselineComparison::Finding& finding : comparison.findings)
+        if (!planned_files_.contains(finding.path))
+          plan_.reviews.push_back(
+              {finding.path.display(),
+               "",
+               "",
+               finding.sha256,
+               {{"baseline",
+                 std::string(finding.listed ? "it is listed with other content in "
+                                            : "it is not listed in ") +
+                     "baseline \"" + display(comparison.report.name) + "\"",
+                 0, ""}}});
     return {};
   }
 
@@ -275,6 +290,23 @@ class Planner {
 };
 
 }  // namespace
+
+void exclude_known_good(std::vector<match::FileMatch>& matches, std::span<const KnownGood> known) {
+  for (match::FileMatch& match : matches)
+    for (const KnownGood& good : known) {
+      if (!match.exclusion.empty()) break;
+      const BaselineFile* file = good.file_with(match.sha256);
+      if (file == nullptr) continue;
+      match.exclusion = "its SHA-256 " + match.sha256 + " is known good: " + good.title() +
+                        " lists it as " + file->path.display();
+      const std::vector<std::string>& builds = good.baseline().builds;
+      if (!file->builds.empty())
+        match.exclusion +=
+            " of build " + display(builds[file->builds.front()]) +
+            (file->builds.size() > 1 ? " and " + std::to_string(file->builds.size() - 1) + " more"
+                                     : "");
+    }
+}
 
 Result<Plan> make_plan(const PlanRequest& request, const Survey& survey) {
   return Planner(request, survey).run();

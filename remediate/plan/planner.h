@@ -1,11 +1,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "remediate/match/engine.h"
 #include "remediate/observe/claims.h"
+#include "remediate/plan/baseline.h"
 #include "remediate/plan/plan.h"
 #include "remediate/plan/policy.h"
 #include "remediate/playbook/model.h"
@@ -32,12 +34,26 @@ struct BaselineObservation {
   std::string sha256;
 };
 
+/// What lies below the folders of a baseline and is not in it; `findings` are those that the report
+/// does not leave off, sorted by path.
+struct BaselineComparison {
+  struct Finding {
+    RawPath path;
+    std::string sha256;
+    bool listed = false;  // with other content
+    auto operator<=>(const Finding&) const = default;
+  };
+  BaselineReport report;
+  std::vector<Finding> findings;
+};
+
 /// Everything that the planner knows: observations only.
 struct Survey {
   HostFacts host;
   std::vector<match::FileMatch> matches;  // sorted by path
   std::vector<SettingObservation> settings;
   std::vector<BaselineObservation> baselines;
+  std::vector<BaselineComparison> known_good{};
   /// The virtual directories that the directory showed; nothing when no connection was given.
   std::optional<std::vector<setting::DirectoryObject>> directory;
   std::vector<ScopeReport> scopes;
@@ -48,6 +64,9 @@ struct Survey {
   bool superuser = true;
   std::uint32_t user = 0;
 };
+
+/// A file whose bytes a baseline knows is never removed: excludes the matches that name one.
+void exclude_known_good(std::vector<match::FileMatch>& matches, std::span<const KnownGood> known);
 
 struct PlanRequest {
   const std::vector<playbook::Playbook>& playbooks;

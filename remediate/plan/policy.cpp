@@ -111,6 +111,9 @@ Result<void> read_playbooks(JsonReader& reader, Policy& policy) {
   TRY_LET(policy.playbook_signer_files, strings(reader, "playbook_signers"));
   if (reader.has("playbook_signers") && policy.playbook_signer_files.empty())
     return wrong("/playbook_signers", "is empty", "list a certificate, or leave it out");
+  TRY_LET(policy.baseline_signer_files, strings(reader, "baseline_signers"));
+  if (reader.has("baseline_signers") && policy.baseline_signer_files.empty())
+    return wrong("/baseline_signers", "is empty", "list a certificate, or leave it out");
   if (reader.has("minimum_revisions")) {
     TRY_LET(const Json* revisions, reader.object("minimum_revisions"));
     JsonReader each(*revisions, "/minimum_revisions");

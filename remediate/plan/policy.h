@@ -44,6 +44,7 @@ struct Policy {
 
   // Playbooks.
   std::vector<std::string> playbook_signer_files;  // certificates (PEM); empty: none need sign
+  std::vector<std::string> baseline_signer_files;  // the same for baselines of known good files
   std::map<std::string, std::uint64_t> minimum_revisions;  // by playbook id
   std::vector<std::string> older_revisions_allowed;  // ids that may go back behind what was applied
 

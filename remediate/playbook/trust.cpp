@@ -6,8 +6,9 @@
 namespace remediate::playbook {
 namespace {
 
-std::string remedy_for(const std::string& file) {
-  return "have a signer of the policy read and sign it: openssl cms -sign -binary -cades "
+std::string remedy_for(const SignedKind& kind, const std::string& file) {
+  return "have " + std::string(kind.signer) +
+         " read and sign it: openssl cms -sign -binary -cades "
          "-nosmimecap -md sha256 -outform DER -in " +
          display(file) + " -signer SIGNER.crt -inkey SIGNER.key -out " + display(file) +
          std::string(signature_suffix);
@@ -17,20 +18,20 @@ std::string remedy_for(const std::string& file) {
 
 Result<std::string> check_signature(std::string_view bytes, const std::string& file,
                                     std::string_view signature,
-                                    const std::vector<crypto::Certificate>& signers,
-                                    Timestamp now) {
-  const std::string name = "playbook " + display(file);
+                                    const std::vector<crypto::Certificate>& signers, Timestamp now,
+                                    const SignedKind& kind) {
+  const std::string name = std::string(kind.noun) + " " + display(file);
   if (signature.empty())
     return fail(Code::signature,
                 name + " is not signed: there is no " + display(file) +
-                    std::string(signature_suffix) + ", and the policy names playbook_signers",
-                remedy_for(file));
+                    std::string(signature_suffix) + ", and " + std::string(kind.demand),
+                remedy_for(kind, file));
   auto verified = crypto::verify_detached(signature, bytes, signers);
   if (!verified) {
     Error error = std::move(verified).error().wrapped(
         "the signature of " + name + " does not hold: it was changed, or signed in another form");
     error.code = Code::signature;
-    error.remedy = "find out who changed it; then " + remedy_for(file);
+    error.remedy = "find out who changed it; then " + remedy_for(kind, file);
     return std::unexpected(std::move(error));
   }
   std::string others;
@@ -41,9 +42,9 @@ Result<std::string> check_signature(std::string_view bytes, const std::string& f
   for (const std::string& stranger : verified->unknown) others += " sha256 " + stranger + ";";
   if (!others.empty()) others.back() = ')';
   return fail(Code::signature,
-              name + " is signed by none of the policy's playbook_signers" +
+              name + " is signed by none of " + std::string(kind.signers) +
                   (others.empty() ? "" : " (signed by:" + others),
-              remedy_for(file));
+              remedy_for(kind, file));
 }
 
 }  // namespace remediate::playbook

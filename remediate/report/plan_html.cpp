@@ -47,7 +47,7 @@ std::string operation_html(const plan::Plan& plan, const plan::Operation& operat
 std::string rest_html(const plan::Plan& plan) {
   std::string html;
   if (!plan.reviews.empty()) {
-    html += "<h2>For review: matches that nothing is done about</h2>\n";
+    html += "<h2>For review: what nothing is done about</h2>\n";
     for (const plan::Review& review : plan.reviews)
       html += "<section class=\"op\">" + element("h3", review.address) +
               element("p", found_by(plan, review.playbook, review.indicator) + ", sha256 " +

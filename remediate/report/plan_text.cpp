@@ -67,7 +67,7 @@ void write_operation(TextPage& page, const plan::Plan& plan, const plan::Operati
 }
 
 void write_rest(TextPage& page, const plan::Plan& plan) {
-  if (!plan.reviews.empty()) page.heading("FOR REVIEW: matches that nothing is done about");
+  if (!plan.reviews.empty()) page.heading("FOR REVIEW: what nothing is done about");
   for (const plan::Review& review : plan.reviews) {
     page.item(shown(review.address) + " (" + found_by(plan, review.playbook, review.indicator) +
               (review.sha256.empty() ? "" : ", sha256 " + shown(review.sha256)) + ")");

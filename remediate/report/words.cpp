@@ -71,8 +71,25 @@ std::string playbook_name(const plan::Plan& plan, const std::string& id) {
 
 std::string found_by(const plan::Plan& plan, const std::string& playbook,
                      const std::string& indicator) {
+  if (playbook.empty() && indicator.empty()) return "comparison with a baseline";
   const std::string name = "playbook " + playbook_name(plan, playbook);
   return indicator.empty() ? name : "indicator " + shown(indicator) + " of " + name;
+}
+
+std::string baseline_text(const plan::BaselineReport& baseline) {
+  std::string text =
+      shown(baseline.name) + (baseline.product.empty() ? "" : ", " + shown(baseline.product)) +
+      ", " + count(baseline.files, "known file") + " (sha256 " + shown(baseline.sha256) +
+      (baseline.signer.empty() ? ", NOT SIGNED" : ", signed by " + shown(baseline.signer)) + "): ";
+  bool anywhere = false;
+  for (const plan::BaselineReport::Folder& folder : baseline.folders) anywhere |= folder.found;
+  if (!anywhere) return text + "none of its folders is below this root, only digests were compared";
+  text += std::to_string(baseline.compared) + " compared, " + std::to_string(baseline.known) +
+          " known good, " + std::to_string(baseline.other_content) + " with other content, " +
+          std::to_string(baseline.not_listed) + " not listed";
+  if (baseline.left_off != 0)
+    text += "; " + std::to_string(baseline.left_off) + " of these are left off the list for review";
+  return text;
 }
 
 std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan) {
@@ -91,6 +108,8 @@ std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& pl
                         " (" + shown(playbook.id) + ", sha256 " + shown(playbook.sha256) +
                         (playbook.signer.empty() ? "" : ", signed by " + shown(playbook.signer)) +
                         ")");
+  for (const plan::BaselineReport& baseline : plan.baselines)
+    facts.emplace_back("baseline", baseline_text(baseline));
   return facts;
 }
 

@@ -33,6 +33,8 @@ struct PlanCounts {
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan);
 [[nodiscard]] std::string playbook_name(const plan::Plan& plan, const std::string& id);
 /// "playbook name, indicator"
+/// A baseline that the plan was made with, and what the comparison with it gave.
+[[nodiscard]] std::string baseline_text(const plan::BaselineReport& baseline);
 [[nodiscard]] std::string found_by(const plan::Plan& plan, const std::string& playbook,
                                    const std::string& indicator);
 /// One reason in one line; the excerpt is escaped.

@@ -72,6 +72,8 @@ Result<HostPolicy> load_policy(host::Host& host, const std::string& given) {
           load_certificates(host, path, result.policy.recovery_files, result.files));
   TRY_LET(result.playbook_signers,
           load_certificates(host, path, result.policy.playbook_signer_files, result.files));
+  TRY_LET(result.baseline_signers,
+          load_certificates(host, path, result.policy.baseline_signer_files, result.files));
   if (result.policy.stages && result.policy.stages->probe &&
       !result.policy.stages->probe->ca_file.empty()) {
     const std::string ca = beside(path, result.policy.stages->probe->ca_file);

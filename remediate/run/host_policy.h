@@ -18,6 +18,7 @@ struct HostPolicy {
   std::vector<crypto::Certificate> approvers;
   std::vector<crypto::Certificate> recovery;            // empty: the store's own
   std::vector<crypto::Certificate> playbook_signers{};  // empty: playbooks need no signature
+  std::vector<crypto::Certificate> baseline_signers{};  // empty: whom the operator names
   std::string probe_ca{};  // PEM, of stages.probe.ca; empty: the system's authorities
 };
 

@@ -1,8 +1,6 @@
 #include "remediate/run/survey.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iostream>
 #include <iterator>
 #include <set>
 
@@ -15,58 +13,16 @@
 #include "remediate/plan/guards.h"
 #include "remediate/playbook/parse.h"
 #include "remediate/playbook/trust.h"
+#include "remediate/run/baseline.h"
 #include "remediate/run/setting_scan.h"
+#include "remediate/run/signed_file.h"
 
 namespace remediate::run {
 namespace {
 
 namespace fs = boost::filesystem;
 constexpr std::uint64_t max_playbook_bytes = 16u << 20;
-constexpr std::uint64_t max_signature_bytes = 1u << 20;
 constexpr std::uint64_t max_setting_bytes = 32u << 20;
-
-Result<std::string> read_all(std::istream& stream, const std::string& file) {
-  std::string bytes;
-  char buffer[65536];
-  while (bytes.size() <= max_playbook_bytes &&
-         (stream.read(buffer, sizeof buffer), stream.gcount() > 0))
-    bytes.append(buffer, static_cast<std::size_t>(stream.gcount()));
-  if (bytes.size() > max_playbook_bytes)
-    return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
-  if (stream.bad() || !stream.eof())
-    return fail(Code::io, "cannot read playbook " + display(file),
-                "check that it is a file that can be read");
-  return bytes;
-}
-
-Result<std::string> read_playbook(const std::string& file) {
-  if (file == "-") return read_all(std::cin, "on the standard input");
-  boost::system::error_code error;
-  const std::uint64_t size = fs::file_size(file, error);
-  if (error)
-    return fail(
-        error == boost::system::errc::permission_denied ? Code::permission : Code::not_found,
-        "cannot read playbook " + display(file) + ": " + error.message(), "name a file");
-  if (size > max_playbook_bytes)
-    return fail(Code::limit, "playbook " + display(file) + " has more than 16 MiB", "split it");
-  std::ifstream stream(fs::path(file).c_str(), std::ios::binary);
-  return read_all(stream, file);
-}
-
-/// Empty where there is no signature file.
-Result<std::string> read_signature(const std::string& file) {
-  const std::string name = file + std::string(playbook::signature_suffix);
-  boost::system::error_code error;
-  const std::uint64_t size = fs::file_size(name, error);
-  if (error == boost::system::errc::no_such_file_or_directory) return std::string();
-  if (error)
-    return fail(Code::signature, "cannot read " + display(name) + ": " + error.message(),
-                "the signature of a playbook is a file beside it");
-  if (size > max_signature_bytes)
-    return fail(Code::signature, display(name) + " has more than 1 MiB", "it is no signature");
-  std::ifstream stream(fs::path(name).c_str(), std::ios::binary);
-  return read_all(stream, name);
-}
 
 observe::Variables variables_of(const playbook::Playbook& playbook) {
   observe::Variables variables;
@@ -105,6 +61,7 @@ class Surveyor {
     survey_.directory = options_.directory;
     TRY(find_scopes());
     TRY(scan_files());
+    TRY(compare_baselines());
     TRY(read_settings());
     for (const observe::Issue& found : located_) issue(found);
     find_claims();
@@ -171,6 +128,14 @@ class Surveyor {
       survey_.issues.push_back(
           {"more", "", std::to_string(result.issues_dropped) + " further issues are not listed"});
     survey_.matches = engine->take_matches();
+    return {};
+  }
+
+  Result<void> compare_baselines() {
+    plan::exclude_known_good(survey_.matches, options_.baselines);
+    // A scan of its own: the files that it sees must not loosen the share that limits look at.
+    TRY_LET(survey_.known_good,
+            compare_with(options_.baselines, root_, options_.threads, survey_.issues));
     return {};
   }
 
@@ -353,10 +318,10 @@ Result<std::vector<playbook::Playbook>> load_playbooks(const std::vector<std::st
                                                        const HostPolicy& policy, Timestamp now) {
   std::vector<playbook::Playbook> playbooks;
   for (const std::string& file : files) {
-    TRY_LET(const std::string bytes, read_playbook(file));
+    TRY_LET(const std::string bytes, read_named_file(file, "playbook", max_playbook_bytes));
     std::string signer;
     if (!policy.playbook_signers.empty()) {
-      TRY_LET(const std::string signature, read_signature(file));
+      TRY_LET(const std::string signature, read_signature_of(file, "playbook"));
       TRY_LET(signer,
               playbook::check_signature(bytes, file, signature, policy.playbook_signers, now));
     }

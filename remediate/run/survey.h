@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct SurveyOptions {
   std::vector<observe::OwnFile> own;  // what else is the tool's: playbooks, the plan to be written
   /// As ClaimQuestion::in_use.
   const Result<host::FilesInUse>* in_use = nullptr;
+  /// What is known to be good; must outlive the options.
+  std::span<const plan::KnownGood> baselines{};
   /// What the directory showed, read before; nothing when there is no connection.
   std::optional<std::vector<setting::DirectoryObject>> directory{};
 };

@@ -47,7 +47,13 @@ def main(tool, man_page, completion):
             faults.append(f"{command} is not in the man page")
         if not re.search(rf'commands="[^"]*\b{command}\b', shell):
             faults.append(f"{command} is not in the completion")
-        options = options_of(help_of(tool, command))
+        own_help = help_of(tool, command)
+        options = options_of(own_help)
+        if "Subcommands:" in own_help:
+            for inner in re.findall(r"^  (\w+)\s", own_help.split("Subcommands:")[1], re.MULTILINE):
+                if not re.search(rf"\bCm {command} {inner}\b", man):
+                    faults.append(f"{command} {inner} is not in the man page")
+                options |= options_of(help_of(tool, command, inner))
         known |= options
         line = re.search(rf'\b{command}\) options="([^"]*)"', shell)
         completed = set(line[1].split()) if line else set()
