@@ -303,6 +303,7 @@ class Trust(Baselines):
         self.ok(self.create(sign="soc"))
         self.ok(self.planned("--baseline", self.file))
         self.assertNotEqual(self.scene.plan()["baselines"][0]["signer"], "")
+        self.scene.plan_file.unlink()
         self.scene.write_policy(baseline_signers=[])
         self.nothing("--baseline", self.file, code=65, word="bad_input")
 
