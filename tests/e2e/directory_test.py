@@ -7,6 +7,8 @@ DIRECTORY_SWEEP=full the process is killed at every flush, else at some of them.
 import json
 import os
 import pathlib
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -388,6 +390,38 @@ class Directory(Case):
         self.assertEqual(self.state(), (SCRIPT, 1, True))
         self.assertEqual(self.scene.tree(), before)
         self.verified(run)
+
+    def test_the_documented_clean_up(self):
+        """Every command of docs/hafnium.md, as it stands there, on the three places."""
+        self.fill()
+        before = self.scene.tree()
+        project = pathlib.Path(__file__).resolve().parents[2]
+        page = (project / "docs/hafnium.md").read_text()
+        lines = [line.split("  #")[0].strip() for block in re.findall("```sh\n(.*?)```", page, re.S)
+                 for line in block.replace("\\\n", " ").splitlines()]
+        commands = [line for line in lines if line.startswith("remediate ")]
+        run, states = "none", []
+        for line in commands:
+            words = [scene.REMEDIATE, "--store", str(self.scene.store), "--no-input"]
+            for word in shlex.split(line)[1:]:
+                for name, place in (("/usr/share/remediate/playbooks", project / "playbooks"),
+                                    ("/mnt/c", self.scene.root), ("RUN", run),
+                                    ("directory.json", self.connection),
+                                    ("change", self.scene.base / "change")):
+                    if word == name or word.startswith(f"{name}/") or word.startswith(f"{name}."):
+                        word = f"{place}{word[len(name):]}"
+                if word == "PLAN_ID":
+                    word = json.loads((self.scene.base / "change.json").read_text())["plan_id"]
+                words.append(word)
+            ended = self.ok(self.scene.execute(words))
+            if line.startswith("remediate apply"):
+                [run] = set(re.findall("run-[0-9a-f]{12}", ended.out.decode()))
+            states.append(self.state())
+        self.assertEqual(states[0], (SCRIPT, 1, True))
+        self.assertIn((None, 0, False), states)
+        self.assertEqual(states[-1], (SCRIPT, 1, True))
+        self.assertEqual(self.scene.tree(), before)
+        self.assertGreater(len(commands), 8)
 
     def test_killed_anywhere(self):
         """Killed at a flush: afterwards resume ends it or rollback takes it back."""
