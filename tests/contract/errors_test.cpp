@@ -1,0 +1,321 @@
+// An error of the system at every call that the host makes: none may be swallowed, and none may
+// change what it must not.
+#include <cerrno>
+#include <filesystem>
+#include <iostream>
+#include <set>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "remediate/host/child.h"
+#include "remediate/host/confine.h"
+#include "remediate/host/durable.h"
+#include "tests/contract/failing_calls.h"
+#include "tests/contract/host_worlds.h"
+
+using namespace remediate;
+using namespace remediate::contract;
+using host::Access;
+using host::Directory;
+using host::File;
+using host::Mounts;
+
+namespace {
+
+constexpr const char* text = "some bytes that must stay\n";
+
+/// What the operations work on. Everything is opened before an error can strike.
+template <class World>
+struct Scene {
+  World world;
+  std::unique_ptr<Directory> folder;
+  std::unique_ptr<File> read, write, holes;
+  Metadata wanted;
+
+  Scene() {
+    make_file(world.root(), "file", text);
+    make_file(world.root(), "other", "other\n");
+    folder = make_folder(world.root(), "folder");
+    make_file(*folder, "inner", "inner\n");
+    make_folder(*folder, "deep");
+    make_folder(world.root(), "empty");
+    const std::string path = world.root_path() + "/file";
+    (void)::setxattr(path.c_str(), "user.one", "1", 1, 0);
+    (void)::setxattr(path.c_str(), "user.two", "2", 1, 0);
+    {
+      const auto sparse = must(world.root().create_file("holes", 0600));
+      must(sparse->write_at(0, std::string(4096, 'x')));
+      must(sparse->write_at(1u << 18, std::string(4096, 'y')));
+    }
+    read = must(world.root().open_file("file", Access::read));
+    write = must(world.root().open_file("other", Access::read_write));
+    holes = must(world.root().open_file("holes", Access::read));
+    wanted = must(read->metadata());
+    wanted.stat.mode = 0640;
+    wanted.stat.owner = 4711;
+    wanted.stat.modified = {1'500'000'000, 5};
+    wanted.attributes = {{"user.one", "changed"}, {"user.three", "3"}};
+  }
+  Directory& root() { return world.root(); }
+};
+
+template <class T>
+Result<void> told(const Result<T>& result) {
+  if (result) return {};
+  return std::unexpected(result.error());
+}
+
+template <class World>
+struct Operation {
+  const char* name;
+  std::function<Result<void>(Scene<World>&)> act;
+  /// Calls whose failure may leave the operation a success: it has another way, or what it asks
+  /// for is not needed.
+  std::set<std::string> other_way{};
+};
+
+Result<void> expect(bool good, const std::string& what) {
+  if (good) return {};
+  return fail(Code::internal, "a wrong answer without an error: " + what);
+}
+
+template <class World>
+std::vector<Operation<World>> operations() {
+  using S = Scene<World>;
+  return {
+      {"stat", [](S& s) { return told(s.root().stat()); }},
+      {"open a folder",
+       [](S& s) { return told(s.root().open_directory(path("folder/deep"), Mounts::stay)); },
+       {"openat2"}},
+      {"open across mounts",
+       [](S& s) { return told(s.root().open_directory(path("folder/deep"), Mounts::cross)); },
+       {"openat2"}},
+      {"open it again", [](S& s) { return told(s.root().open_directory(RawPath(), Mounts::stay)); }},
+      {"stat_entry", [](S& s) { return told(s.root().stat_entry("file")); }},
+      {"open to read", [](S& s) { return told(s.root().open_file("file", Access::read)); }},
+      {"open to write", [](S& s) { return told(s.root().open_file("file", Access::read_write)); }},
+      {"create", [](S& s) { return told(s.root().create_file("new", 0600)); }},
+      {"unnamed",
+       [](S& s) -> Result<void> {
+         auto file = s.root().create_unnamed(0600);
+         if (!file) return told(file);
+         return s.root().link_file(**file, "new");
+       }},
+      {"make_directory", [](S& s) { return s.root().make_directory("new", 0700); }},
+      {"rename", [](S& s) { return s.root().rename("file", *s.folder, "moved"); }},
+      {"exchange", [](S& s) { return s.root().exchange("file", *s.folder, "inner"); }},
+      {"replace", [](S& s) { return s.root().replace("file", "other"); }},
+      {"remove_file", [](S& s) { return s.root().remove_file("other"); }},
+      {"remove_directory", [](S& s) { return s.root().remove_directory("empty"); }},
+      {"space", [](S& s) { return told(s.root().space()); }},
+      {"writable_mount", [](S& s) { return told(s.root().writable_mount()); }},
+      {"filesystem_type", [](S& s) { return told(s.root().filesystem_type()); }},
+      {"each_entry",
+       [](S& s) -> Result<void> {
+         std::size_t seen = 0;
+         const auto listed = s.root().each_entry([&](std::string_view, FileKind) {
+           ++seen;
+           return true;
+         });
+         if (!listed) return listed;
+         return expect(seen == 5, "a short list");
+       }},
+      {"times of a folder", [](S& s) { return s.folder->set_times({1, 2}, {3, 4}); }},
+      {"inode_flags", [](S& s) { return told(s.root().inode_flags()); }},
+      {"mount_top", [](S& s) { return told(s.root().mount_top()); }, {"readlink"}},
+      {"lock a new name", [](S& s) { return told(s.root().lock("lock")); }},
+      {"lock a file", [](S& s) { return told(s.root().lock("other")); }},
+      {"open_root", [](S& s) { return told(s.world.host().open_root(s.world.root_path())); },
+       {"readlink"}},
+      {"make_root",
+       [](S& s) { return told(s.world.host().make_root(s.world.root_path() + "/new//b")); },
+       {"readlink"}},
+      {"a file's stat", [](S& s) { return told(s.read->stat()); }},
+      {"metadata",
+       [](S& s) -> Result<void> {
+         const auto metadata = s.holes->metadata();
+         if (!metadata) return told(metadata);
+         return expect(metadata->sparse && metadata->extents.size() == 2, "no holes");
+       }},
+      {"attributes",
+       [](S& s) -> Result<void> {
+         const auto metadata = s.read->metadata();
+         if (!metadata) return told(metadata);
+         return expect(metadata->attributes.size() == 2, "attributes are missing");
+       }},
+      {"read",
+       [](S& s) -> Result<void> {
+         const auto bytes = host::read_whole(*s.read, 1000);
+         if (!bytes) return told(bytes);
+         return expect(*bytes == text, "other bytes");
+       }},
+      {"write", [](S& s) { return s.write->write_at(3, "more"); }},
+      {"truncate", [](S& s) { return s.write->truncate(2); }},
+      {"reserve", [](S& s) { return s.write->reserve(10'000); }},
+      {"has_other_writers", [](S& s) { return told(s.read->has_other_writers()); }},
+      {"restore_metadata",
+       [](S& s) -> Result<void> {
+         const auto missing = s.read->restore_metadata(s.wanted, host::Privileges::strip);
+         if (!missing) return told(missing);
+         return missing->empty() ? Result<void>{} : fail(Code::unsupported, missing->front());
+       }},
+      {"set_times", [](S& s) { return s.read->set_times({1, 2}, {3, 4}); }},
+      {"flags",
+       [](S& s) -> Result<void> {
+         const auto set = s.read->set_protection_flags(host::flag_immutable);
+         if (!set) return set;
+         return s.read->set_protection_flags(0);
+       }},
+      {"write_durable, new", [](S& s) { return host::write_durable(s.root(), "new", "bytes"); },
+       {"openat"}},
+      {"write_durable, again", [](S& s) { return host::write_durable(s.root(), "other", "bytes"); },
+       {"openat", "linkat"}},
+      {"ensure_directory", [](S& s) { return told(host::ensure_directory(s.root(), "new", 0700)); },
+       {"openat2"}},
+  };
+}
+
+/// Both files are somewhere with their bytes, whatever became of their names.
+template <class World>
+bool kept(Scene<World>& scene, const std::string& operation) {
+  std::size_t found = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(scene.world.root_path()))
+    if (entry.is_regular_file()) {
+      const auto folder = must(scene.world.host().open_root(entry.path().parent_path()));
+      const std::string bytes = read_file(*folder, entry.path().filename().string());
+      if (bytes == text) ++found;
+    }
+  (void)operation;
+  return found == 1;
+}
+
+struct Count {
+  std::size_t tries = 0, errors = 0;
+};
+
+/// Each call of each operation fails with `error`, `count` of them from there on.
+template <class World, class Judge>
+Count each_call(int error, std::size_t count, const Judge& judge) {
+  Count total;
+  for (const Operation<World>& operation : operations<World>()) {
+    for (std::size_t at = 0; at < 100; ++at) {
+      Scene<World> scene;
+      Result<void> result;
+      std::string call;
+      {
+        const FailingCalls failing(at, error, count);
+        result = operation.act(scene);
+        call = failing.first();
+      }
+      if (std::string_view(operation.name) == "flags") (void)scene.read->set_protection_flags(0);
+      if (call.empty()) {
+        if (!result && result.error().code != Code::unsupported) FAIL(result.error().text());
+        REQUIRE(at < 99);
+        break;
+      }
+      ++total.tries;
+      INFO(operation.name << ", " << call << ", call " << at << ", errno " << error);
+      if (!result) {
+        ++total.errors;
+        INFO(result.error().text());
+        CHECK(result.error().code != Code::internal);
+        CHECK_FALSE(result.error().message.empty());
+      }
+      CHECK(kept(scene, operation.name));
+      judge(operation, call, result);
+    }
+  }
+  return total;
+}
+
+/// The complaint of `body`, which runs in a process of its own.
+std::string apart(const std::function<std::string()>& body) {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::string said = body() + ".";
+    ::_exit(::write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0
+                                                                                           : 1);
+  }
+  ::close(ends[1]);
+  std::string said(4096, '\0');
+  const ssize_t length = ::read(ends[0], said.data(), said.size());
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(length > 0);
+  return said.substr(0, static_cast<std::size_t>(length) - 1);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("no error of a disk is swallowed", "[errors]", KernelWorld, StepwiseWorld) {
+  const Count count = each_call<TestType>(
+      EIO, 1, [](const Operation<TestType>& operation, const std::string& call, const auto& result) {
+        if (!operation.other_way.contains(call)) CHECK_FALSE(result);
+      });
+  std::cout << "errors: EIO once at " << count.tries << " calls, " << count.errors << " told\n";
+  CHECK(count.tries > 80);
+}
+
+TEMPLATE_TEST_CASE("a signal changes no result", "[errors]", KernelWorld, StepwiseWorld) {
+  const Count count = each_call<TestType>(
+      EINTR, 1, [](const Operation<TestType>&, const std::string& call, const auto& result) {
+        if (call != "fcntl") CHECK((result || result.error().code == Code::unsupported));
+      });
+  CHECK(count.tries > 80);
+}
+
+TEMPLATE_TEST_CASE("a call that is never answered ends as an error", "[errors]", KernelWorld,
+                   StepwiseWorld) {
+  const int error = GENERATE(EINTR, EAGAIN);
+  const Count count = each_call<TestType>(
+      error, 10'000, [](const Operation<TestType>& operation, const std::string& call, const auto& result) {
+        if (call != "readlink" && std::string_view(operation.name) != "has_other_writers") CHECK_FALSE(result);
+      });
+  CHECK(count.tries > 80);
+}
+
+TEMPLATE_TEST_CASE("every other error is told or has another way", "[errors]", KernelWorld,
+                   StepwiseWorld) {
+  const int error = GENERATE(EPERM, EACCES, ENOENT, EEXIST, ENOSPC, EROFS, EXDEV, ENOSYS, EINVAL,
+                             EOPNOTSUPP, ENODATA, ERANGE, E2BIG, ENXIO, EISDIR, ENOLCK, ELOOP);
+  Count sum;
+  for (const std::size_t times : {std::size_t{1}, std::size_t{10'000}}) {
+    const Count count = each_call<TestType>(
+        error, times, [](const Operation<TestType>&, const std::string&, const auto&) {});
+    sum.tries += count.tries;
+    sum.errors += count.errors;
+  }
+  std::cout << "errors: errno " << error << " at " << sum.tries << " calls, " << sum.errors
+            << " told\n";
+  CHECK(sum.errors > 60);
+}
+
+TEST_CASE("after a flush that failed none of the process succeeds", "[errors]") {
+  for (const char* call : {"fsync", "fdatasync", "syncfs"}) {
+    INFO(call);
+    CHECK(apart([&]() -> std::string {
+            Scene<KernelWorld> scene;
+            const auto flush = [&](const std::string& how) {
+              if (how == "fdatasync") return scene.write->sync_data();
+              return how == "fsync" ? scene.write->sync() : scene.root().sync_filesystem();
+            };
+            {
+              const FailingCall failing(call, EIO, 1);
+              const auto flushed = flush(call);
+              if (flushed || flushed.error().os_error != EIO) return "the error was not told";
+            }
+            for (const char* other : {"fsync", "fdatasync", "syncfs"})
+              if (flush(other)) return std::string(other) + " succeeds";
+            if (scene.root().sync()) return "a folder's flush succeeds";
+            return "";
+          }) == "");
+  }
+}
