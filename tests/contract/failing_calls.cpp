@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace remediate::contract {
@@ -42,8 +43,8 @@ CallHook::~CallHook() { active = nullptr; }
 
 FailingCalls::FailingCalls(std::size_t at, int error, std::size_t count)
     : hook_([this, at, error, count](const std::string& call) -> std::optional<long> {
-        if (call == "fsync" || call == "fdatasync" || call == "syncfs" || call == "geteuid")
-          return std::nullopt;
+        if (call == "fsync" || call == "fdatasync" || call == "syncfs") return 0;
+        if (call == "geteuid") return std::nullopt;
         const std::size_t now = made_++;
         if (now < at || now - at >= count) return std::nullopt;
         if (first_.empty()) first_ = call;
@@ -59,6 +60,25 @@ FailingCall::FailingCall(std::string name, int error, std::size_t count, long re
         errno = error;
         return result;
       }) {}
+
+std::string apart(const std::function<std::string()>& body) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return "no pipe";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string said = body() + ".";
+    const ssize_t sent = ::write(ends[1], said.data(), said.size());
+    ::_exit(sent == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string said(4096, '\0');
+  const ssize_t length = ::read(ends[0], said.data(), said.size());
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (length <= 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return "?";
+  return said.substr(0, static_cast<std::size_t>(length) - 1);
+}
 
 }  // namespace remediate::contract
 
@@ -92,12 +112,12 @@ const char* name_of(long number) {
 }  // namespace
 
 // NOLINTBEGIN(bugprone-macro-parentheses): types and parameter lists are no expressions
-#define WRAP(type, symbol, name, parameters, arguments)                 \
-  type __real_##symbol parameters;                                      \
-  type __wrap_##symbol parameters;                                      \
-  type __wrap_##symbol parameters {                                     \
+#define WRAP(type, symbol, name, parameters, arguments)                     \
+  type __real_##symbol parameters;                                          \
+  type __wrap_##symbol parameters;                                          \
+  type __wrap_##symbol parameters {                                         \
     if (const auto result = shown(name)) return static_cast<type>(*result); \
-    return __real_##symbol arguments;                                   \
+    return __real_##symbol arguments;                                       \
   }
 // NOLINTEND(bugprone-macro-parentheses)
 
@@ -165,6 +185,20 @@ WRAP(int, setrlimit64, "setrlimit", (int what, const void* limit), (what, limit)
 WRAP(int, seccomp_load, "seccomp_load", (void* filter), (filter))
 WRAP(int, seccomp_attr_set, "seccomp_attr_set", (void* filter, int attribute, unsigned value),
      (filter, attribute, value))
+
+// What the calls are named where the compiler checks their buffers (_FORTIFY_SOURCE).
+WRAP(int, __open64_2, "open", (const char* path, int flags), (path, flags))
+WRAP(int, __openat64_2, "openat", (int at, const char* path, int flags), (at, path, flags))
+WRAP(ssize_t, __read_chk, "read", (int fd, void* into, std::size_t size, std::size_t room),
+     (fd, into, size, room))
+WRAP(ssize_t, __pread64_chk, "pread",
+     (int fd, void* into, std::size_t size, off_t at, std::size_t room), (fd, into, size, at, room))
+WRAP(ssize_t, __readlink_chk, "readlink",
+     (const char* path, char* into, std::size_t size, std::size_t room), (path, into, size, room))
+WRAP(int, __gethostname_chk, "gethostname", (char* into, std::size_t size, std::size_t room),
+     (into, size, room))
+WRAP(int, __poll_chk, "poll", (pollfd * waiting, nfds_t count, int timeout, std::size_t room),
+     (waiting, count, timeout, room))
 
 // Pointers cannot come from a number.
 dirent64* __real_readdir64(DIR* listing);

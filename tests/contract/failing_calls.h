@@ -18,8 +18,9 @@ class CallHook {
   CallHook& operator=(const CallHook&) = delete;
 };
 
-/// The calls from number `at` on fail with `error`, so many of them. Flushes do not count, for after
-/// one that failed no flush of the process succeeds; nor does geteuid(), which cannot fail.
+/// The calls from number `at` on fail with `error`, so many of them. Flushes do not count and are
+/// not made, for after one that failed no flush of the process succeeds; nor does geteuid() count,
+/// which cannot fail.
 class FailingCalls {
  public:
   FailingCalls(std::size_t at, int error, std::size_t count);
@@ -46,5 +47,8 @@ class FailingCall {
   std::size_t fired_ = 0;
   CallHook hook_;
 };
+
+/// The complaint of `body`, which runs in a process of its own; "?" when that ended early.
+[[nodiscard]] std::string apart(const std::function<std::string()>& body);
 
 }  // namespace remediate::contract

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Judges coverage in lcov form: what no test reached must be explained, branch by branch.
+"""Judges coverage: what no test reached must be explained, branch by branch.
 
-judge.py [--list] ROOT LCOV EXPLAINED
+judge.py [--list] ROOT LCOV JSON EXPLAINED    (both as llvm-cov exports them)
 judge.py --self-test
 
 EXPLAINED has a row for each uncovered place, keyed by what the source says and not by where it
@@ -17,12 +17,14 @@ rows that are lacking, with "?" as their reason. Exit 0: nothing is unexplained 
 
 import collections
 import fnmatch
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 
+EXPANSION = 1  # the kind of a region
 FOLDERS = ("quarantine", "remediate/journal", "remediate/run", "remediate/host")
 
 
@@ -46,34 +48,62 @@ def short_names(mangled):
 
 class Source:
     def __init__(self):
-        self.functions = {}  # first line: mangled name
+        self.functions = []  # first line, last line, mangled name
         self.lines = {}
-        self.branches = collections.defaultdict(dict)
+        self.counts = collections.Counter()  # (line, place in the line, side): how often
+
+    def branches(self):
+        """By line: "1t", "1f", "2t" ... and how often each was taken. Copies of a template are one."""
+        found = collections.defaultdict(dict)
+        conditions = collections.defaultdict(set)
+        for line, place, _ in self.counts:
+            conditions[line].add(place)
+        for line, places in conditions.items():
+            for number, place in enumerate(sorted(places), 1):
+                for side in "tf":
+                    found[line][f"{number}{side}"] = self.counts[line, place, side]
+        return found
 
 
-def read_lcov(path, root):
+def read_sources(lcov, export, root):
     sources = collections.defaultdict(Source)
-    source = None
-    with open(path, encoding="utf-8") as file:
+
+    def ours(path):
+        name = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
+        return sources[name] if name.startswith(tuple(one + "/" for one in FOLDERS)) else None
+
+    branching = collections.defaultdict(set)  # lines with a condition that is none at compile time
+    with open(lcov, encoding="utf-8") as file:
+        source = None
         for row in file:
             key, _, value = row.strip().partition(":")
             if key == "SF":
-                name = os.path.relpath(os.path.realpath(value), os.path.realpath(root))
-                source = sources[name] if name.startswith(tuple(one + "/" for one in FOLDERS)) else None
-            elif source is None:
-                continue
-            elif key == "FN":
-                number, name = value.split(",", 1)
-                source.functions[int(number)] = name.split(":")[-1]
-            elif key == "DA":
+                source, name = ours(value), value
+            elif source and key == "DA":
                 number, count = map(int, value.split(",")[:2])
                 source.lines[number] = max(source.lines.get(number, 0), count)
-            elif key == "BRDA":
-                number, condition, branch, taken = value.split(",")
-                taken = 0 if taken == "-" else int(taken)
-                known = source.branches[int(number)]
-                place = f"{int(condition) + 1}{'tf'[int(branch) % 2]}"
-                known[place] = max(known.get(place, 0), taken)
+            elif source and key == "BRDA":
+                branching[name].add(int(value.split(",")[0]))
+    with open(export, encoding="utf-8") as file:
+        functions = json.load(file)["data"][0]["functions"]
+    for function in functions:
+        name = function["filenames"][0]
+        source = ours(name)
+        if source is None:
+            continue
+        first = function["regions"][0]
+        source.functions.append((first[0], first[2], function["name"].split(":")[-1]))
+        # What a macro holds counts where the macro is used.
+        used = {region[6]: region for region in function["regions"] if region[7] == EXPANSION}
+        for branch in function["branches"]:
+            place, file_id, line = [branch[0], branch[1]], branch[6], branch[0]
+            while file_id in used:
+                site = used[file_id]
+                place, file_id, line = list(site[:2]) + place, site[5], site[0]
+            if file_id != 0 or line not in branching[name]:
+                continue
+            source.counts[line, tuple(place), "t"] += branch[4]
+            source.counts[line, tuple(place), "f"] += branch[5]
     return sources
 
 
@@ -117,20 +147,21 @@ def percent(part, whole):
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def judge(root, lcov, explained_path):
+def judge(root, lcov, export, explained_path):
     """The table's rows, what nobody explained, and what is explained but reached."""
-    sources = read_lcov(lcov, root)
+    sources = read_sources(lcov, export, root)
     rows = read_explained(explained_path)
-    names = short_names({name for one in sources.values() for name in one.functions.values()})
+    names = short_names({name for one in sources.values() for _, _, name in one.functions})
     totals = {folder: collections.Counter() for folder in FOLDERS}
     unexplained = []
     for path, source in sorted(sources.items()):
         total = totals[next(one for one in FOLDERS if path.startswith(one + "/"))]
         with open(os.path.join(root, path), encoding="utf-8") as file:
             text = [row.strip() for row in file]
-        starts = sorted((number, names[name]) for number, name in source.functions.items() if names[name])
-        for number in sorted(set(source.lines) | set(source.branches)):
-            known = source.branches.get(number, {})
+        functions = sorted({(start, end, names[name]) for start, end, name in source.functions if names[name]})
+        branches = source.branches()
+        for number in sorted(set(source.lines) | set(branches)):
+            known = branches.get(number, {})
             missing = {place for place, taken in known.items() if taken == 0}
             total["branches"] += len(known)
             total["branches reached"] += len(known) - len(missing)
@@ -138,17 +169,15 @@ def judge(root, lcov, explained_path):
                 total["lines"] += 1
                 total["lines reached"] += source.lines[number] > 0
                 if source.lines[number] == 0:
-                    missing.add("line")
-            if not missing:
+                    missing = {"line"}  # what never runs has no sides: the line stands for them
+            if not missing or text[number - 1] in ("}", "};", "} else {"):
                 continue
-            function = next((name for start, name in reversed(starts) if start <= number), "-")
-            # What never runs has no sides: the line stands for its branches.
-            wanted = {"line"} if "line" in missing else missing
-            left = set(wanted)
+            function = next((name for start, end, name in reversed(functions) if start <= number <= end), "-")
+            left = set(missing)
             for row in rows:
                 if row.fits(path, function, text[number - 1]):
-                    left -= row.takes(wanted)
-            total["explained"] += len(wanted) - len(left)
+                    left -= row.takes(missing)
+            total["explained"] += len(missing) - len(left)
             total["unexplained"] += len(left)
             if left:
                 unexplained.append((path, number, function, text[number - 1], ",".join(sorted(left))))
@@ -159,7 +188,7 @@ def judge(root, lcov, explained_path):
 def report(arguments):
     show = "--list" in arguments
     arguments = [one for one in arguments if one != "--list"]
-    if len(arguments) != 3:
+    if len(arguments) != 4:
         sys.exit(__doc__)
     totals, unexplained, stale = judge(*arguments)
     print("| Folder | Lines | Branches | Explained | Unexplained |\n|---|---|---|---|---|")
@@ -175,7 +204,7 @@ def report(arguments):
         else:
             print(f"{path}:{number}: {missing}: {text}")
     for row, place in stale:
-        print(f"{arguments[2]}:{row.number}: fits nothing that is missing: {place}: {row.text}")
+        print(f"{arguments[3]}:{row.number}: fits nothing that is missing: {place}: {row.text}")
     return 1 if unexplained or stale else 0
 
 
@@ -186,19 +215,29 @@ SOURCE = """int Thing::look(int a, int b) {
 }
 """
 LCOV = """SF:{root}/quarantine/thing.cpp
-FN:1,_ZN10quarantine5Thing4lookEii
 DA:1,7
 DA:2,7
 BRDA:2,0,0,3
-BRDA:2,0,1,4
-BRDA:2,1,2,0
-BRDA:2,1,3,3
+BRDA:3,0,0,3
 DA:3,7
-BRDA:3,0,0,{nine}
-BRDA:3,0,1,7
 DA:4,{last}
 end_of_record
 """
+
+
+def planted(root, nine):
+    """Two copies of a template; the condition of line 3 stands in a macro of another file."""
+    path = f"{root}/quarantine/thing.cpp"
+    copies = []
+    for name, first, second in (("_ZN10quarantine5Thing4lookIiEEii", 3, 0), ("_ZN10quarantine5Thing4lookIlEEii", 0, 4)):
+        copies.append({
+            "name": name, "filenames": [path, f"{root}/macro.h"],
+            "regions": [[1, 33, 5, 2, 7, 0, 0, 0], [3, 3, 3, 6, 7, 0, 1, EXPANSION]],
+            "branches": [[2, 7, 2, 12, first, second, 0, 0, 4], [2, 16, 2, 21, 0, first, 0, 0, 4],
+                         [90, 7, 90, 9, nine, 7, 1, 0, 4], [4, 3, 4, 9, 0, 0, 0, 0, 4]]})
+    return json.dumps({"data": [{"functions": copies}]})
+
+
 KEY = "quarantine/*.cpp\tThing::look\t"
 
 
@@ -225,21 +264,22 @@ def self_test():
     bad = 0
     with tempfile.TemporaryDirectory() as root:
         os.mkdir(os.path.join(root, "quarantine"))
-        paths = [os.path.join(root, name) for name in ("quarantine/thing.cpp", "lcov", "explained")]
+        paths = [os.path.join(root, name) for name in ("quarantine/thing.cpp", "lcov", "json", "explained")]
         for number, (rows, nine, last, unexplained, stale) in enumerate(cases):
-            texts = (SOURCE, LCOV.format(root=root, nine=nine, last=last), rows)
+            texts = (SOURCE, LCOV.format(root=root, last=last), planted(root, nine), rows)
             for path, text in zip(paths, texts):
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
-            _, found, rotten = judge(root, paths[1], paths[2])
-            if [one[-1] for one in found] != unexplained or [place for _, place in rotten] != stale:
+            totals, found, rotten = judge(root, *paths[1:])
+            if ([one[-1] for one in found] != unexplained or [place for _, place in rotten] != stale
+                    or totals["quarantine"]["branches"] != 6):
                 bad += 1
-                print(f"case {number}: unexplained {found}, stale {[place for _, place in rotten]}")
+                print(f"case {number}: {dict(totals['quarantine'])}, unexplained {found}, stale {rotten}")
         for rows in (both.rstrip() + "\tmore\n", both.replace("b is small", "?"), both.replace("2t", "2x")):
-            with open(paths[2], "w", encoding="utf-8") as file:
+            with open(paths[3], "w", encoding="utf-8") as file:
                 file.write(rows)
             try:
-                judge(root, paths[1], paths[2])
+                judge(root, *paths[1:])
                 bad += 1
                 print(f"taken: {rows}")
             except SystemExit:

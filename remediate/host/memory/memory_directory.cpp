@@ -101,12 +101,14 @@ std::unique_ptr<File> MemoryDirectory::handle(const NodePointer& node, Access ac
 }
 
 Result<FileStat> MemoryDirectory::stat() const {
+  TRY(tree_->look("stat", ""));
   const std::scoped_lock lock(tree_->mutex);
   return facts_of(*node_);
 }
 
 Result<std::unique_ptr<Directory>> MemoryDirectory::open_directory(const RawPath& path,
                                                                    Mounts mounts) const {
+  TRY(tree_->look("open_directory", path.bytes()));
   const std::scoped_lock lock(tree_->mutex);
   NodePointer current = node_;
   std::string location = location_;
@@ -130,6 +132,7 @@ Result<std::unique_ptr<Directory>> MemoryDirectory::open_directory(const RawPath
 
 Result<FileStat> MemoryDirectory::stat_entry(std::string_view name) const {
   TRY(RawPath::check_component(name));
+  TRY(tree_->look("stat_entry", name));
   const std::scoped_lock lock(tree_->mutex);
   TRY_LET(const NodePointer node, find("examine", name));
   return facts_of(*node);
@@ -138,6 +141,7 @@ Result<FileStat> MemoryDirectory::stat_entry(std::string_view name) const {
 Result<std::unique_ptr<File>> MemoryDirectory::open_file(std::string_view name,
                                                          Access access) const {
   TRY(RawPath::check_component(name));
+  TRY(tree_->look("open_file", name));
   const std::scoped_lock lock(tree_->mutex);
   TRY_LET(const NodePointer node, find("open", name));
   if (node->stat.kind != FileKind::regular) {
@@ -296,22 +300,26 @@ Result<void> MemoryDirectory::sync_filesystem() const {
 }
 
 Result<Space> MemoryDirectory::space() const {
+  TRY(tree_->look("space", ""));
   const std::scoped_lock lock(tree_->mutex);
   return node_->mount->space;
 }
 
 Result<bool> MemoryDirectory::writable_mount() const {
+  TRY(tree_->look("writable_mount", ""));
   const std::scoped_lock lock(tree_->mutex);
   return node_->mount->writable;
 }
 
 Result<std::string> MemoryDirectory::filesystem_type() const {
+  TRY(tree_->look("filesystem_type", ""));
   const std::scoped_lock lock(tree_->mutex);
   return node_->mount->filesystem_type;
 }
 
 Result<void> MemoryDirectory::each_entry(
     const std::function<bool(std::string_view, FileKind)>& visit) const {
+  TRY(tree_->look("each_entry", ""));
   std::vector<std::pair<std::string, FileKind>> entries;
   {
     const std::scoped_lock lock(tree_->mutex);
@@ -335,11 +343,13 @@ Result<void> MemoryDirectory::set_times(Timestamp accessed, Timestamp modified) 
 }
 
 Result<std::uint32_t> MemoryDirectory::inode_flags() const {
+  TRY(tree_->look("inode_flags", ""));
   const std::scoped_lock lock(tree_->mutex);
   return node_->flags;
 }
 
 Result<std::unique_ptr<Directory>> MemoryDirectory::mount_top() const {
+  TRY(tree_->look("mount_top", ""));
   const std::scoped_lock lock(tree_->mutex);
   NodePointer top = node_;
   for (NodePointer above = top->parent.lock(); above && above->mount == top->mount;

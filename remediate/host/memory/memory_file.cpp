@@ -41,11 +41,13 @@ Result<void> MemoryFile::check_writable(std::string_view verb) const {
 }
 
 Result<FileStat> MemoryFile::stat() const {
+  TRY(tree_->look("stat", name()));
   const std::scoped_lock lock(tree_->mutex);
   return facts_of(*node_);
 }
 
 Result<Metadata> MemoryFile::metadata() const {
+  TRY(tree_->look("metadata", name()));
   const std::scoped_lock lock(tree_->mutex);
   Metadata metadata;
   metadata.stat = facts_of(*node_);
@@ -56,6 +58,7 @@ Result<Metadata> MemoryFile::metadata() const {
 }
 
 Result<std::size_t> MemoryFile::read_at(std::uint64_t offset, std::span<char> into) const {
+  TRY(tree_->look("read_at", name()));
   if (offset > max_file_bytes) return refusal(Code::io, "read", path_, "the offset is too large");
   const std::scoped_lock lock(tree_->mutex);
   if (offset >= node_->bytes.size()) return 0;
@@ -111,6 +114,7 @@ Result<void> MemoryFile::sync_data() { return tree_->before("sync_data", name())
 Result<void> MemoryFile::sync() { return tree_->before("sync", name()); }
 
 Result<bool> MemoryFile::has_other_writers() const {
+  TRY(tree_->look("has_other_writers", name()));
   if (access_ != Access::read) {
     return refusal(Code::unsupported, "look for writers of", path_, "this handle itself can write");
   }

@@ -77,6 +77,7 @@ MemoryHost::MemoryHost(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
 MemoryHost::~MemoryHost() = default;
 
 Result<std::unique_ptr<Directory>> MemoryHost::open_root(const std::string& path) {
+  TRY(tree_->look("open_root", path));
   const std::scoped_lock lock(tree_->mutex);
   TRY_LET(const NodePointer node, walk(*tree_, path, false));
   return handle(tree_, node);
@@ -110,6 +111,7 @@ void MemoryHost::set_identity(Identity identity) {
 }
 
 void MemoryHost::set_fault_hook(FaultHook hook) { tree_->fault = std::move(hook); }
+void MemoryHost::set_look_hook(FaultHook hook) { tree_->look_fault = std::move(hook); }
 
 Result<void> MemoryHost::plant(const std::string& path, FileKind kind, const std::string& target) {
   const std::size_t cut = path.rfind('/');
@@ -130,6 +132,7 @@ Result<void> MemoryHost::plant(const std::string& path, FileKind kind, const std
 }
 
 Result<FilesInUse> MemoryHost::files_in_use() const {
+  TRY(tree_->look("files_in_use", ""));
   const std::scoped_lock lock(tree_->mutex);
   FilesInUse result;
   result.own_process = own_process;

@@ -44,6 +44,8 @@ class MemoryHost final : public Host {
   void set_identity(Identity identity);
   /// An empty function ends the faults. Not while other threads use the host.
   void set_fault_hook(FaultHook hook);
+  /// The same before every call that only looks: opens, reads, lists, examines.
+  void set_look_hook(FaultHook hook);
   /// A new entry of any kind at an absolute path whose folder exists; `target` is what a
   /// symbolic link points to.
   [[nodiscard]] Result<void> plant(const std::string& path, FileKind kind,

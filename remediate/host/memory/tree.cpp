@@ -15,10 +15,23 @@ Tree::Tree() {
   root->name_in_parent = "/";
 }
 
-Result<void> Tree::before(std::string_view operation, std::string_view name) const {
-  if (!fault) return {};
-  if (auto error = fault(operation, name)) return std::unexpected(std::move(*error));
+namespace {
+
+Result<void> ask(const MemoryHost::FaultHook& hook, std::string_view operation,
+                 std::string_view name) {
+  if (!hook) return {};
+  if (auto error = hook(operation, name)) return std::unexpected(std::move(*error));
   return {};
+}
+
+}  // namespace
+
+Result<void> Tree::before(std::string_view operation, std::string_view name) const {
+  return ask(fault, operation, name);
+}
+
+Result<void> Tree::look(std::string_view operation, std::string_view name) const {
+  return ask(look_fault, operation, name);
 }
 
 NodePointer Tree::make_node(FileKind kind, std::uint32_t mode,

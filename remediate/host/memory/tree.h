@@ -47,12 +47,15 @@ struct Tree {
   std::uint64_t next_inode = 2;
   std::uint64_t next_mount = 1;
   MemoryHost::FaultHook fault;
+  MemoryHost::FaultHook look_fault;
   std::vector<FileInUse> in_use;
   std::uint64_t hidden_processes = 0;
 
   Tree();
   /// What the fault hook says. Call without the lock.
   [[nodiscard]] Result<void> before(std::string_view operation, std::string_view name) const;
+  /// The same before what only looks.
+  [[nodiscard]] Result<void> look(std::string_view operation, std::string_view name) const;
   /// The rest is called with the lock held.
   [[nodiscard]] NodePointer make_node(FileKind kind, std::uint32_t mode,
                                       const std::shared_ptr<Mount>& mount);

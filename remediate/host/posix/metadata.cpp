@@ -69,7 +69,10 @@ Result<void> read_extents(int fd, std::string_view raw_path, Metadata& metadata)
   off_t hole = 0;
   for (;;) {
     auto more = next_extent(fd, raw_path, hole, data, hole);
-    if (!more && means_unsupported(more.error().os_error)) return {};
+    if (!more && means_unsupported(more.error().os_error)) {
+      metadata.extents.clear();
+      return {};
+    }
     if (!more) return std::unexpected(std::move(more).error());
     if (!*more) break;
     auto end = static_cast<std::uint64_t>(hole);

@@ -1,31 +1,44 @@
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <iostream>
 #include <utility>
+#include <vector>
 
 #include "remediate/host/durable.h"
 #include "world.h"
 
-// An error at every call that changes or flushes something, once and from then on; then a new
-// process. No original may be lost, and a rollback has to bring all of them back.
+// An error at every call that changes or flushes something, once and from then on, and at every
+// call that only looks; then a new process. No original may be lost, and a rollback has to bring
+// all of them back.
 
 namespace remediate::run::test {
 namespace {
 
 enum class How { once, from_then_on };
+enum class Calls { changes, looks };
 
-/// Counts the changing calls and lets one of them fail, or it and all after it.
+/// Counts the calls of one sort and lets one of them fail, or it and all after it.
 class Fault {
  public:
-  Fault(host::MemoryHost& host, std::size_t at, How how, Code code) : host_(host) {
-    host_.set_fault_hook([this, at, how, code](std::string_view operation,
-                                               std::string_view name) -> std::optional<Error> {
+  Fault(host::MemoryHost& host, std::size_t at, How how, Code code, Calls calls = Calls::changes)
+      : host_(host) {
+    auto hook = [this, at, how, code](std::string_view operation,
+                                      std::string_view name) -> std::optional<Error> {
       const std::size_t now = count_++;
       if (now < at || (how == How::once && now > at)) return std::nullopt;
       if (where_.empty()) where_ = std::string(operation) + " " + std::string(name);
       return Error{code, "injected fault in " + std::string(operation), ""};
-    });
+    };
+    if (calls == Calls::changes)
+      host_.set_fault_hook(hook);
+    else
+      host_.set_look_hook(hook);
   }
-  ~Fault() { host_.set_fault_hook({}); }
+  ~Fault() {
+    host_.set_fault_hook({});
+    host_.set_look_hook({});
+  }
   Fault(const Fault&) = delete;
   Fault& operator=(const Fault&) = delete;
   [[nodiscard]] bool fired() const { return !where_.empty(); }
@@ -269,6 +282,72 @@ TEST_CASE("an error in any call of finalize leaves the original or its sealed co
     return outcome;
   });
   CHECK(calls > 10);
+}
+
+namespace {
+
+Result<void> told(const auto& result) {
+  if (result) return {};
+  return std::unexpected(result.error());
+}
+
+/// A command, and what has to be there before it.
+struct Command {
+  const char* name;
+  std::function<void(SweepWorld&)> before;
+  std::function<Result<void>(SweepWorld&, const plan::ApprovedPlan&)> act;
+};
+
+const Command& command(std::size_t number) {
+  static const auto nothing = [](SweepWorld&) {};
+  static const auto applied = [](SweepWorld& w) { must(w.world->apply(w.plan)); };
+  static const auto killed = [](SweepWorld& w) {
+    const Fault fault(w.host, 60, How::from_then_on, Code::io);
+    (void)w.world->apply(w.plan);
+  };
+  static const std::vector<Command> commands = {
+      {"plan", nothing, [](SweepWorld& w, const auto&) { return told(w.world->try_plan()); }},
+      {"apply", nothing,
+       [](SweepWorld& w, const auto& plan) { return told(w.world->apply(plan)); }},
+      {"resume", killed, [](SweepWorld& w, const auto&) { return told(w.world->resume(w.run)); }},
+      {"rollback", applied,
+       [](SweepWorld& w, const auto&) { return told(w.world->rollback(w.run)); }},
+      {"finalize", applied,
+       [](SweepWorld& w, const auto&) { return told(w.world->finalize(w.run)); }},
+      {"verify", applied, [](SweepWorld& w, const auto&) { return told(w.world->verify()); }},
+      {"verify after a kill", killed,
+       [](SweepWorld& w, const auto&) { return told(w.world->verify()); }},
+      {"rollback after a kill", killed,
+       [](SweepWorld& w, const auto&) { return told(w.world->rollback(w.run)); }}};
+  return commands.at(number);
+}
+
+}  // namespace
+
+TEST_CASE("a look that fails in any call of a command loses nothing", "[sweep]") {
+  const Command& chosen = command(GENERATE(range<std::size_t>(0, 8)));
+  INFO(chosen.name);
+  const auto begun = std::chrono::steady_clock::now();
+  const std::size_t calls = sweep(1, [&](std::size_t at) -> Outcome {
+    SweepWorld world;
+    chosen.before(world);
+    const plan::ApprovedPlan approved = world.world->approve(world.plan);
+    Outcome outcome;
+    {
+      const Fault fault(world.host, at, How::once, Code::io, Calls::looks);
+      const auto ended = chosen.act(world, approved);
+      outcome = {fault.fired(), fault.where(), ""};
+      if (!fault.fired()) CHECK(ended);
+    }
+    RollbackOptions options;
+    if (std::string_view(chosen.name) == "finalize") options.recovery = world.world->recovery();
+    outcome.problems = world.recover(std::move(options));
+    return outcome;
+  });
+  std::cout << "looks of " << chosen.name << ": " << calls << " faults, "
+            << std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count()
+            << " s\n";
+  CHECK(calls > 20);
 }
 
 }  // namespace remediate::run::test

@@ -202,7 +202,9 @@ void World::fill() {
 
 Snapshot World::snapshot() { return test::snapshot(host_, target_); }
 
-plan::PlanFile World::plan() {
+plan::PlanFile World::plan() { return must(try_plan()); }
+
+Result<plan::PlanFile> World::try_plan() {
   HostPolicy host_policy;
   host_policy.policy = policy;
   host_policy.sha256 = crypto::sha256_hex("policy");
@@ -216,7 +218,7 @@ plan::PlanFile World::plan() {
     playbooks.insert(playbooks.begin(), directory_playbook());
     survey.directory = must(exchange->virtual_directories());
   }
-  return must(make_plan(host_, playbooks, host_policy, survey));
+  return make_plan(host_, playbooks, host_policy, survey);
 }
 
 plan::ApprovedPlan World::approve(plan::PlanFile file) {
@@ -248,21 +250,22 @@ ApplyOptions World::options(const Store& store) const {
   return options;
 }
 
-Result<RunReport> World::apply(const plan::PlanFile& file) {
-  const plan::ApprovedPlan approved = approve(file);
-  const auto store = open_store();
+Result<RunReport> World::apply(const plan::PlanFile& file) { return apply(approve(file)); }
+
+Result<RunReport> World::apply(const plan::ApprovedPlan& approved) {
+  TRY_LET(const auto store, Store::open(host_, store_));
   TRY_LET(const auto root, host_.open_root(target_));
   return run::apply(host_, *store, *root, approved, options(*store), {progress, stop});
 }
 
 Result<RunReport> World::resume(const std::string& run) {
-  const auto store = open_store();
+  TRY_LET(const auto store, Store::open(host_, store_));
   TRY_LET(const auto root, host_.open_root(target_));
   return run::resume(host_, *store, *root, run, options(*store), {progress, stop});
 }
 
 Result<RunReport> World::rollback(const std::string& run, RollbackOptions rollback_options) {
-  const auto store = open_store();
+  TRY_LET(const auto store, Store::open(host_, store_));
   TRY_LET(const auto root, host_.open_root(target_));
   rollback_options.tool = "remediate test";
   rollback_options.directory = exchange;
@@ -270,13 +273,13 @@ Result<RunReport> World::rollback(const std::string& run, RollbackOptions rollba
 }
 
 Result<RunReport> World::finalize(const std::string& run) {
-  const auto store = open_store();
+  TRY_LET(const auto store, Store::open(host_, store_));
   TRY_LET(const auto root, host_.open_root(target_));
   return run::finalize(host_, *store, *root, run, options(*store), {progress, stop});
 }
 
 Result<VerifyReport> World::verify(const std::string& run) {
-  const auto store = open_store();
+  TRY_LET(const auto store, Store::open(host_, store_));
   return run::verify(host_, *store, run, {});
 }
 

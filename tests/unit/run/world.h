@@ -88,8 +88,10 @@ class World {
 
   [[nodiscard]] Snapshot snapshot();
   [[nodiscard]] plan::PlanFile plan();
+  [[nodiscard]] Result<plan::PlanFile> try_plan();
   [[nodiscard]] plan::ApprovedPlan approve(plan::PlanFile file);
   [[nodiscard]] Result<RunReport> apply(const plan::PlanFile& file);
+  [[nodiscard]] Result<RunReport> apply(const plan::ApprovedPlan& approved);
   [[nodiscard]] Result<RunReport> resume(const std::string& run);
   [[nodiscard]] Result<RunReport> rollback(const std::string& run, RollbackOptions options = {});
   [[nodiscard]] Result<RunReport> finalize(const std::string& run);
