@@ -135,6 +135,9 @@ class SettingRestore {
       TRY_LET(const std::string digest, file_sha256(**displaced));
       if (same_file(stat.id, read.id, false) && digest == read_sha256) return true;
     }
+    // Nothing there, or no file: others did that. Any other error says nothing of others.
+    const bool known = displaced || displaced.error().code == Code::not_found ||
+                       displaced.error().code == Code::refused;
     TRY(hold_->exchange(prepared, *parent_, name()));
     auto back = hold_->stat_entry(prepared);
     if (!back || back->id.inode != prepared_id.inode) {
@@ -145,6 +148,7 @@ class SettingRestore {
     TRY(hold_->sync());
     if (flags != 0) TRY(protect(target, flags));
     unsure_ = false;
+    if (!known) return std::unexpected(std::move(displaced).error());
     return false;
   }
 

@@ -313,6 +313,15 @@ class Verifier {
       error(where, reason_of(opened.error()));
   }
 
+  static bool is_at_its_place(const host::Directory& parent, const quarantine::Entry& entry) {
+    auto file = parent.open_file(entry.path.name(), host::Access::read);
+    if (!file) return false;
+    const auto stat = (*file)->stat();
+    const auto digest = file_sha256(**file);
+    return stat && same_file(stat->id, entry.metadata.stat.id, false) && digest &&
+           *digest == entry.sha256;
+  }
+
   void check_held(const Run& run, const OperationState& operation, const host::Directory* root) {
     const quarantine::Entry& entry = operation.entry;
     const std::string where = entry.id + " " + entry.path.display();
@@ -333,6 +342,12 @@ class Verifier {
     auto hold = store_.vault().open_hold(entry.hold, parent ? *parent : store_.root(), run.name);
     if (!hold) return error(where + " hold", reason_of(hold.error()));
     auto file = (*hold)->open_file(entry.hold_name, host::Access::read);
+    if (!file && run.phase == "rollback" && operation.outcome == "failed" && parent &&
+        is_at_its_place(*parent, entry))
+      return notice(where,
+                    "it is at its place, where a rollback could not check it: `remediate "
+                    "rollback " +
+                        run.name + "` ends that");
     if (!file) return error(where + " hold", reason_of(file.error()));
     if (operation.state == State::not_done)
       return notice(
