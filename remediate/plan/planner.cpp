@@ -11,7 +11,9 @@
 #include "remediate/plan/directory_plan.h"
 #include "remediate/plan/guards.h"
 #include "remediate/plan/limits.h"
+#include "remediate/plan/order.h"
 #include "remediate/plan/setting_plan.h"
+#include "remediate/plan/together.h"
 #include "remediate/plan/wording.h"
 
 namespace remediate::plan {
@@ -37,14 +39,15 @@ class Planner {
     TRY(check_playbooks());
     describe();
     report_exclusions();
-    for (const playbook::Playbook& playbook : request_.playbooks)
-      for (const playbook::Step& step : playbook.steps) TRY(plan_step(playbook, step));
+    for (const auto& [playbook, step] : working_order(request_.playbooks))
+      TRY(plan_step(*playbook, *step));
     exclude_edited_files();
     exclude_split_hard_links();
     TRY(report_reviews());
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Step& step : playbook.steps)
         if (step.action == playbook::Action::instruct) instruct(playbook, step);
+    tell_what_belongs_together(plan_.operations);
     number_operations();
     plan_.limits = limits_of(plan_, request_.policy);
     return std::move(plan_);

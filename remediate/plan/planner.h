@@ -23,6 +23,7 @@ struct SettingObservation {
   std::string bytes;
   std::string sha256;
   observe::TargetFacts facts;
+  std::string refusal{};  // why it must not be edited: what it says is not what holds
 };
 
 /// A clean copy that a step's reset_to_baseline names.

@@ -70,6 +70,10 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
       continue;
     }
     if (found->empty()) continue;
+    if (!file.refusal.empty()) {
+      exclude({Code::refused, file.refusal, ""});
+      continue;
+    }
     if (found->size() > max_found) {
       exclude({Code::limit,
                std::to_string(found->size()) + " settings fit, more than one operation may change",

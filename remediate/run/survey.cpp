@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 
 #include <boost/filesystem.hpp>
@@ -16,6 +17,7 @@
 #include "remediate/run/baseline.h"
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
+#include "remediate/setting/iis_protect.h"
 
 namespace remediate::run {
 namespace {
@@ -162,7 +164,49 @@ class Surveyor {
     }
     if (take(read->bytes, place))
       survey_.settings.push_back({playbook, indicator, place, std::move(read->bytes),
-                                  std::move(read->sha256), std::move(read->facts)});
+                                  std::move(read->sha256), std::move(read->facts),
+                                  elsewhere(place)});
+  }
+
+  /// Why a file of IIS is not the one that holds: its folder has a redirection.config that sends
+  /// IIS to another place, or one that says nothing that can be understood. Empty otherwise.
+  std::string elsewhere(const RawPath& place) {
+    if (!ascii_iequals(place.name(), "applicationHost.config") &&
+        !ascii_iequals(place.name(), "administration.config"))
+      return {};
+    const auto known = redirections_.find(place.parent());
+    if (known != redirections_.end()) return known->second;
+    std::string reason = redirection_in(place.parent());
+    // That nothing is found in a file which does not hold says nothing.
+    if (!reason.empty()) survey_.issues.push_back({"not_evaluated", place.display(), reason});
+    return redirections_.emplace(place.parent(), std::move(reason)).first->second;
+  }
+
+  std::string redirection_in(const RawPath& folder) const {
+    const auto unclear = [&](const Error& error) {
+      return "whether " + folder.display() +
+             "/redirection.config sends IIS to another place is not known: " + error.text();
+    };
+    auto directory = root_.open_directory(folder, host::Mounts::cross);
+    if (!directory) return unclear(directory.error());
+    std::string name;
+    auto listed = (*directory)->each_entry([&](std::string_view entry, FileKind) {
+      if (ascii_iequals(entry, "redirection.config")) name = entry;
+      return name.empty();
+    });
+    if (!listed) return unclear(listed.error());
+    if (name.empty()) return {};
+    auto path = folder.child(name);
+    if (!path) return unclear(path.error());
+    const auto read = observe::read_setting_file(root_, *path, max_setting_bytes);
+    if (!read) return unclear(read.error());
+    const auto target = setting::redirection_of(read->bytes);
+    if (!target) return unclear(target.error());
+    if (!*target) return {};
+    return "IIS does not read this file: " + path->display() + " redirects the configuration to " +
+           **target +
+           " (make a plan for the machine that holds that place, or turn the redirection off "
+           "after comparing both)";
   }
 
   Result<void> read_files(const playbook::Playbook& playbook, const playbook::Indicator& indicator,
@@ -237,7 +281,8 @@ class Surveyor {
   std::vector<plan::ScopeReport> missing_;
   std::set<SettingScan::Place> setting_places_;
   std::uint64_t settings_bytes_ = 0;
-  std::vector<observe::Issue> located_;  // folders that could not be looked into
+  std::map<RawPath, std::string> redirections_;  // by folder; see elsewhere()
+  std::vector<observe::Issue> located_;          // folders that could not be looked into
 };
 
 }  // namespace

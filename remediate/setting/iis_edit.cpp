@@ -6,6 +6,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/setting/iis_protect.h"
 
 namespace remediate::setting {
 namespace {
@@ -70,6 +71,7 @@ class Editor {
   Result<Edited> run(const Document& document) {
     TRY(refuse_roots());
     TRY(settle_removals());
+    TRY(refuse_weakening());
     std::vector<Patch> patches;
     for (const auto range : removal_ranges(tree_, removed_)) patches.push_back({range, ""});
     for (std::uint32_t i = 0; i < actions_.size(); ++i)
@@ -196,6 +198,7 @@ class Editor {
             model_.address(orphan) + " is to be changed, and would go with what it belongs to",
             "give one of the two edits");
       actions_[orphan].push_back(Action{});
+      orphans_.push_back(orphan);
     }
     for (std::uint32_t i = 0; i < actions_.size();) {
       const auto end = model_.elements[i].subtree_end;
@@ -219,6 +222,47 @@ class Editor {
       i = end;
     }
     return {};
+  }
+
+  /// What holds off attacks stays as it is, unless it goes with the application or the virtual
+  /// directory that it was for.
+  Result<void> refuse_weakening() const {
+    for (std::uint32_t i = 0; i < actions_.size(); ++i) {
+      const auto hardening = hardening_of(model_, i);
+      if (!hardening || !weakened(i)) continue;
+      return fail(
+          Code::refused,
+          model_.address(i) + " is " + *hardening + ", which no edit may take away or weaken",
+          "narrow the indicator so that it does not fit what holds off attacks");
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool weakened(std::uint32_t hardening) const {
+    const auto& element = model_.elements[hardening];
+    for (auto up = hardening; up != no_element; up = model_.elements[up].parent) {
+      if (goes(up)) return std::ranges::find(orphans_, up) == orphans_.end();
+      if (actions_[up].empty() || actions_[up].front().kind != Action::Kind::replace) continue;
+      const auto& source = actions_[up].front().source->model;
+      const auto from = actions_[up].front().source_element;
+      const auto below = model_.address(hardening).substr(model_.address(up).size());
+      for (auto at = from; at < source.elements[from].subtree_end; ++at)
+        if (source.address(at).substr(source.address(from).size()) == below &&
+            keeps_hardening(model_, hardening, source, at))
+          return false;
+      return true;
+    }
+    if (element.name == "rule")
+      return std::any_of(actions_.begin() + hardening, actions_.begin() + element.subtree_end,
+                         [](const auto& actions) { return !actions.empty(); });
+    Model changed;
+    changed.elements.push_back(element);
+    for (const auto& action : actions_[hardening]) {
+      auto& attributes = changed.elements.front().attributes;
+      std::erase_if(attributes, [&](const auto& a) { return a.first == action.attribute; });
+      if (action.kind == Action::Kind::set) attributes.emplace_back(action.attribute, action.value);
+    }
+    return !keeps_hardening(model_, hardening, changed, 0);
   }
 
   void patch(std::uint32_t index, const Action& action, std::vector<Patch>& patches) const {
@@ -297,6 +341,7 @@ class Editor {
   const Model& model_;
   std::vector<std::vector<Action>> actions_;  // by element
   std::vector<std::uint32_t> removed_;
+  std::vector<std::uint32_t> orphans_;  // removed because of what was named
   std::vector<std::unique_ptr<Document>> baselines_;
 };
 
