@@ -32,13 +32,13 @@ def configuration():
             b'</configuration>\r\n')
 
 
-def indicator(name, kind, path=None, **where):
+def indicator(own_id, kind, path=None, **where):
     setting = {"provider": "iis-xml", "files": ["C:\\" + CONFIG.replace("/", "\\")], "kind": kind}
     if path:
         setting["path"] = path
     if where:
         setting["where"] = [{"name": key, "equals": value} for key, value in where.items()]
-    return {"id": name, "name": name, "setting": setting, "confidence": "high", "authorises": "remove"}
+    return {"id": own_id, "name": own_id, "setting": setting, "confidence": "high", "authorises": "remove"}
 
 
 def step(name, *indicators, action="reset_setting", **change):
@@ -63,9 +63,9 @@ class Iis(scene.Case):
                          b"<configuration>" + text + b"</configuration>\r\n")
 
     def one_vdir(self):
-        self.use([indicator("vdir", "virtualDirectory", path=None) | {
-            "setting": indicator("v", "virtualDirectory")["setting"] | {
-                "where": [{"name": "path", "equals": "/x"}]}}], [step("reset", "vdir")])
+        found = indicator("vdir", "virtualDirectory")
+        found["setting"]["where"] = [{"name": "path", "equals": "/x"}]
+        self.use([found], [step("reset", "vdir")])
 
 
 class Order(Iis):
@@ -100,15 +100,14 @@ class Hardening(Iis):
             self.assertIn(reason, excluded["reason"])
 
     def test_extended_protection(self):
-        found = indicator("ep", "element", path=None)
-        found["setting"]["path"] = PROTECTION
+        found = indicator("ep", "element", PROTECTION, tokenChecking="Require")
         self.left_alone([found], [step("s", "ep")], "Extended Protection")
         self.left_alone([found], [step("s", "ep", kind="set_attribute", attribute="tokenChecking",
                                        value="None")], "Require")
 
     def test_a_mitigation_rule(self):
-        found = indicator("rule", "element")
-        found["setting"]["path"] = "system.webServer/rewrite/rules/rule"
+        found = indicator("rule", "element", "system.webServer/rewrite/rules/rule",
+                          name="X-BEResource Abort - inbound")
         self.left_alone([found], [step("s", "rule")], "X-BEResource Abort - inbound")
 
 

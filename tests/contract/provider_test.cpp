@@ -177,6 +177,20 @@ TEST_CASE("an undo brings back every byte", "[provider]") {
   }
 }
 
+TEST_CASE("a file means what it means, and its removal is a difference", "[provider]") {
+  for (const Sample& sample : samples()) {
+    INFO(sample.provider);
+    const auto same = provider_of(sample).compare(sample.file, sample.file);
+    REQUIRE(same);
+    CHECK(same->empty());
+    const Edited edited = without_rogue(sample);
+    const auto differences = provider_of(sample).compare(sample.file, edited.bytes);
+    REQUIRE(differences);
+    CHECK_FALSE(differences->empty());
+    CHECK(*differences == edited.differences);
+  }
+}
+
 TEST_CASE("an undo keeps what others changed since", "[provider]") {
   for (const Sample& sample : samples()) {
     INFO(sample.provider);
