@@ -126,6 +126,8 @@ class Scene:
         self.playbooks = [self.base / "playbook.json"]
         self.prefix = []
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.base)}
+        if "LLVM_PROFILE_FILE" in os.environ:  # the measurement of coverage
+            self.environment["LLVM_PROFILE_FILE"] = os.environ["LLVM_PROFILE_FILE"]
         self.root.mkdir(exist_ok=True)
         self.playbooks[0].write_text(json.dumps(playbook()))
 

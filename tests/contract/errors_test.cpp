@@ -1,6 +1,7 @@
 // An error of the system at every call that the host makes: none may be swallowed, and none may
 // change what it must not.
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <set>
@@ -312,4 +313,86 @@ TEST_CASE("after a flush that failed none of the process succeeds", "[errors]") 
             return "";
           }) == "");
   }
+}
+
+TEMPLATE_TEST_CASE("what no caller may ask for is refused before the system is asked", "[errors]",
+                   KernelWorld, StepwiseWorld) {
+  TestType world;
+  make_file(world.root(), "file", "x");
+  const auto file = must(world.root().open_file("file", Access::read_write));
+  constexpr std::uint64_t far = ~0ull;
+  CHECK(file->truncate(far).error().os_error == EFBIG);
+  CHECK(file->reserve(far).error().os_error == EFBIG);
+  CHECK(file->write_at(far / 2 - 1, "abc").error().os_error == EFBIG);
+  must(file->reserve(0));
+  CHECK(code_of(world.host().open_root(std::string("/a\0b", 4))) == Code::bad_input);
+  CHECK(code_of(world.host().make_root("")) == Code::bad_input);
+  MemoryWorld other;
+  make_file(other.root(), "file", "x");
+  const auto foreign = must(other.root().create_unnamed(0600));
+  CHECK(code_of(world.root().link_file(*foreign, "new")) == Code::internal);
+  CHECK(code_of(world.root().rename("file", other.root(), "new")) == Code::internal);
+  CHECK(code_of(other.root().link_file(*file, "new")) == Code::internal);
+  CHECK(code_of(other.root().rename("file", world.root(), "new")) == Code::internal);
+  CHECK(code_of(other.root().exchange("file", world.root(), "file")) == Code::internal);
+}
+
+TEMPLATE_TEST_CASE("every kind of entry is told", "[errors]", KernelWorld, StepwiseWorld) {
+  TestType world;
+  make_file(world.root(), "file", "x");
+  make_folder(world.root(), "folder");
+  world.plant_link("link", "file");
+  std::set<FileKind> wanted{FileKind::regular, FileKind::directory, FileKind::symlink};
+  for (const auto& [name, kind] : {std::pair("fifo", FileKind::fifo),
+                                   {"socket", FileKind::socket},
+                                   {"block", FileKind::block_device},
+                                   {"char", FileKind::char_device}})
+    if (world.plant(name, kind)) wanted.insert(kind);
+  std::set<FileKind> listed;
+  must(world.root().each_entry([&](std::string_view name, FileKind kind) {
+    listed.insert(kind);
+    CHECK(must(world.root().stat_entry(name)).kind == kind);
+    return true;
+  }));
+  CHECK(listed == wanted);
+}
+
+TEMPLATE_TEST_CASE("a lock whose name goes to other files is not taken", "[errors]", KernelWorld,
+                   StepwiseWorld) {
+  TestType world;
+  const std::string path = world.root_path() + "/lock";
+  int replaced = 0;
+  const CallHook hook([&](const std::string& call) -> std::optional<long> {
+    if (call == "fcntl") {
+      const std::string next = path + std::to_string(++replaced);
+      const int fd = ::open(next.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+      if (fd >= 0) ::close(fd);
+      (void)std::rename(next.c_str(), path.c_str());
+    }
+    return std::nullopt;
+  });
+  CHECK(code_of(world.root().lock("lock")) == Code::busy);
+  CHECK(replaced > 1);
+}
+
+TEMPLATE_TEST_CASE("without unnamed files a durable write that fails leaves nothing", "[errors]",
+                   KernelWorld, StepwiseWorld) {
+  TestType world;
+  const bool stuck = GENERATE(false, true);
+  {
+    int opened = 0;
+    const CallHook hook([&](const std::string& call) -> std::optional<long> {
+      errno = call == "openat" ? EOPNOTSUPP : ENOSPC;
+      if (call == "openat" && opened++ == 0) return -1;
+      if (call == "pwrite" || (stuck && call == "unlinkat")) return -1;
+      return std::nullopt;
+    });
+    const auto written = host::write_durable(world.root(), "new", "bytes");
+    REQUIRE_FALSE(written);
+    CHECK(written.error().code == Code::no_space);
+    CHECK(written.error().causes.size() == (stuck ? 1 : 0));
+  }
+  std::size_t left = 0;
+  must(world.root().each_entry([&](std::string_view, FileKind) { return ++left > 0; }));
+  CHECK(left == (stuck ? 1 : 0));
 }
