@@ -125,13 +125,15 @@ same_as_before() {
     diff "$work/before.manifest" "$work/after.manifest" | head -n 20
   fi
 }
-# apply_plan FILE: applies with the plan's id and leaves the run's id in `run_id`.
+# apply_plan FILE: applies with the plan's id and leaves the run's id in `run_id`. The plan waits
+# where php-fpm has to be reloaded between a line of .user.ini and the file that it names.
 apply_plan() {
   local id
   id=$(field plan_id "$1")
-  run 0 remediate --format json apply "$1" --confirm "$id"
+  run 3 remediate --format json apply "$1" --confirm "$id"
   run_id=$(field run_id "$work/out")
   [[ -n $run_id ]] || { bad "no run id"; return 1; }
+  run 0 remediate resume "$run_id"
 }
 
 title "A server that was broken into (inert; the same on every run)"
@@ -190,8 +192,9 @@ run 5 remediate --policy "$work/policy.json" apply "$work/signed.json"
 run 0 remediate --policy "$work/policy.json" approve "$work/signed.json" --cert "$work/alice.crt" --key "$work/alice.key"
 run 0 openssl cms -verify -binary -cades -inform DER -in "$work/signed.json.p7s" \
   -content "$work/signed.json" -CAfile "$work/alice.crt" -purpose any -out /dev/null
-run 0 remediate --policy "$work/policy.json" --format json apply "$work/signed.json"
+run 3 remediate --policy "$work/policy.json" --format json apply "$work/signed.json"
 second=$(field run_id "$work/out")
+run 0 remediate --policy "$work/policy.json" resume "$second"
 removed
 run 0 remediate rollback "$second"
 same_as_before

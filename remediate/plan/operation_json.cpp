@@ -220,6 +220,7 @@ Json operation_to_json(const Operation& operation) {
   json["details"] = std::move(details);
   if (operation.action == Action::instruct) {
     json["instruction"] = operation.instruction;
+    if (operation.waits) json["waits"] = true;
     json["precondition"] = nullptr;
   } else {
     if (operation.setting.directory) {
@@ -265,6 +266,12 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
   const bool no_file = json.contains("precondition") && json["precondition"].is_null();
   if (operation.action == Action::instruct) {
     TRY_LET(operation.instruction, reader.string("instruction"));
+    if (json.contains("waits")) {
+      TRY_LET(operation.waits, reader.boolean("waits"));
+      if (!operation.waits)
+        return fail(Code::bad_input, pointer + "/waits is left out where it is false",
+                    "make a new plan");
+    }
     if (!no_file)
       return fail(Code::bad_input, pointer + "/precondition must be null for an instruction",
                   "make a new plan");

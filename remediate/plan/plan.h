@@ -84,6 +84,7 @@ struct Operation {
   std::string inverse;
   std::vector<std::string> not_restorable;  // what a rollback could not bring back here
   std::string instruction;
+  bool waits = false;  // instruct: apply stands still here; operations that it is about follow
 };
 
 /// "op-0001" for the first: ids follow the order of work.

@@ -43,6 +43,7 @@ class Planner {
       TRY(plan_step(*playbook, *step));
     exclude_edited_files();
     exclude_split_hard_links();
+    keep_needed_waits();
     TRY(report_reviews());
     for (const playbook::Playbook& playbook : request_.playbooks)
       for (const playbook::Step& step : playbook.steps)
@@ -145,6 +146,10 @@ class Planner {
   }
 
   Result<void> plan_step(const playbook::Playbook& playbook, const playbook::Step& step) {
+    if (step.action == playbook::Action::instruct) {
+      if (step.wait) plan_.operations.push_back(instruction(playbook, step, true));
+      return {};
+    }
     for (const std::string& id : step.indicators) {
       if (step.action == playbook::Action::quarantine) quarantine(playbook, step, id);
       if (step.action == playbook::Action::reset_setting) TRY(reset(playbook, step, id));
@@ -214,24 +219,59 @@ class Planner {
     return {};
   }
 
+  /// The others come at the end: they are for whoever has the result.
   void instruct(const playbook::Playbook& playbook, const playbook::Step& step) {
     const bool wanted =
         step.indicators.empty() || std::ranges::any_of(step.indicators, [&](const std::string& id) {
           return touched_.contains({playbook.id, id});
         });
-    if (!wanted) return;
+    const bool waits = std::ranges::any_of(plan_.operations, [&](const Operation& operation) {
+      return operation.waits && operation.playbook == playbook.id && operation.step == step.id;
+    });
+    if (wanted && !waits) plan_.operations.push_back(instruction(playbook, step, false));
+  }
+
+  static Operation instruction(const playbook::Playbook& playbook, const playbook::Step& step,
+                               bool waits) {
     Operation operation;
     operation.action = Action::instruct;
     operation.step = step.id;
     operation.address = address_of(operation);
     operation.playbook = playbook.id;
-    operation.step = step.id;
     operation.indicator = step.indicators.empty() ? "" : step.indicators.front();
     operation.instruction = step.text;
+    operation.waits = waits;
     operation.before = before_of(operation);
     operation.after = after_of(operation, true);
     operation.inverse = inverse_of(operation);
-    plan_.operations.push_back(std::move(operation));
+    return operation;
+  }
+
+  /// A wait stays between what it is about and what must not come before it. Without either it is an
+  /// instruction like the others.
+  void keep_needed_waits() {
+    std::vector<Operation>& operations = plan_.operations;
+    const auto needed = [&](std::size_t at) {
+      const Operation& wait = operations[at];
+      const auto playbook =
+          std::ranges::find(request_.playbooks, wait.playbook, &playbook::Playbook::id);
+      const auto step = std::ranges::find(playbook->steps, wait.step, &playbook::Step::id);
+      const auto place = operations.begin() + static_cast<std::ptrdiff_t>(at);
+      const bool before = std::any_of(operations.begin(), place, [&](const Operation& operation) {
+        return operation.action != Action::instruct && operation.playbook == wait.playbook &&
+               (step->indicators.empty() ||
+                std::ranges::find(step->indicators, operation.indicator) != step->indicators.end());
+      });
+      return before && std::any_of(place, operations.end(), [](const Operation& operation) {
+               return operation.action != Action::instruct;
+             });
+    };
+    for (std::size_t at = 0; at < operations.size();) {
+      if (operations[at].waits && !needed(at))
+        operations.erase(operations.begin() + static_cast<std::ptrdiff_t>(at));
+      else
+        ++at;
+    }
   }
 
   /// One plan cannot change a file and remove it: the second step would find another file than the

@@ -117,6 +117,7 @@ struct Step {
   std::vector<std::string> indicators;  // instruct: empty means always
   std::optional<Change> change;         // reset_setting
   std::string text;                     // instruct
+  bool wait = false;                    // instruct: apply stands still here until it is resumed
 };
 
 struct Reference {

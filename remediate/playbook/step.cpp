@@ -114,7 +114,7 @@ void Reader::read_step_indicators(const Node& node, Step& step) {
 }
 
 void Reader::read_step(const Node& node) {
-  Fields fields(findings_, node, {"id", "action", "indicators", "change", "text"});
+  Fields fields(findings_, node, {"id", "action", "indicators", "change", "text", "wait"});
   if (!fields.usable()) return;
   Step step;
   step.id = read_id(fields, step_ids_, "step");
@@ -142,6 +142,7 @@ void Reader::read_step(const Node& node) {
   };
   belongs("change", Action::reset_setting);
   belongs("text", Action::instruct);
+  belongs("wait", Action::instruct);
 
   const auto indicators = step.action == Action::instruct
                               ? fields.optional("indicators")
@@ -159,6 +160,7 @@ void Reader::read_step(const Node& node) {
     }
   } else if (step.action == Action::instruct) {
     step.text = fields.text("text", "what a person has to do", {.lines = true});
+    step.wait = fields.flag("wait", false);
   } else {
     quarantined_ = true;
   }

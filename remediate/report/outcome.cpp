@@ -49,7 +49,8 @@ Json run_json(const run::Run& run) {
                              {"signer", shown(playbook.signer)}});
   Json stages = Json::array();
   for (const run::StageState& stage : run.stages)
-    stages.push_back(Json{{"after", stage.after},
+    stages.push_back(Json{{"operation", shown(stage.operation)},
+                          {"after", stage.after},
                           {"of", stage.of},
                           {"outcome", shown(stage.outcome)},
                           {"reason", shown(stage.reason)}});

@@ -29,6 +29,7 @@ std::string operation_html(const plan::Plan& plan, const plan::Operation& operat
     details.push_back(display(name) + " = " + display(value));
   html += labelled("details", html_list(details));
   if (operation.action == plan::Action::instruct) {
+    if (operation.waits) html += labelled("waits", escape(waits_text));
     html += labelled("do", html_list(shown_lines(operation.instruction)));
     return html + "</dl></section>\n";
   }

@@ -43,6 +43,7 @@ void write_operation(TextPage& page, const plan::Plan& plan, const plan::Operati
     label = "";
   }
   if (operation.action == plan::Action::instruct) {
+    if (operation.waits) page.field("waits", waits_text);
     label = "do";
     for (const std::string& line : shown_lines(operation.instruction)) {
       page.field(label, line);

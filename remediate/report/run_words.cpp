@@ -140,7 +140,9 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
                                        std::to_string(playbook.revision) + " (" +
                                        shown(playbook.id) + ")");
   for (const run::StageState& stage : run.stages)
-    facts.emplace_back("stage", "after " + std::to_string(stage.after) + " of " +
+    facts.emplace_back(stage.operation.empty() ? "stage" : "wait",
+                       (stage.operation.empty() ? "" : shown(stage.operation) + " ") + "after " +
+                           std::to_string(stage.after) + " of " +
                                     std::to_string(stage.of) + ": " + shown(stage.outcome) + ", " +
                                     shown(stage.reason));
   return facts;

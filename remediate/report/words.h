@@ -42,6 +42,9 @@ struct PlanCounts {
 [[nodiscard]] std::string difference_text(const plan::SettingDifference& difference);
 /// What the operation does, for the reader of a plan: "quarantine", "reset setting", "instruct".
 [[nodiscard]] std::string action_text(plan::Action action);
+/// What an instruction says at which apply waits.
+inline constexpr std::string_view waits_text =
+    "apply stands still here (exit code 3) until it is done and `remediate resume` goes on";
 [[nodiscard]] std::string limit_remedy(const plan::LimitReport& limit);
 /// What a limit that fired means for this plan, as the end of a sentence.
 [[nodiscard]] std::string limit_effect(const plan::LimitReport& limit);

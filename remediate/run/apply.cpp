@@ -90,7 +90,8 @@ Result<bool> work(Session& session) {
     if (stopped) return true;
     // Where the next stage was worked through before, its own end is the place to ask.
     const bool last = ends[stage].index == operations.size();
-    const std::size_t behind = stage + 1 < ends.size() ? ends[stage + 1].index : operations.size();
+    const bool at_next = stage + 1 < ends.size() && ends[stage].wait == nullptr;
+    const std::size_t behind = at_next ? ends[stage + 1].index : operations.size();
     const bool begins = std::any_of(
         operations.begin() + static_cast<std::ptrdiff_t>(next),
         operations.begin() + static_cast<std::ptrdiff_t>(behind),

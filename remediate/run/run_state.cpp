@@ -67,12 +67,18 @@ Result<void> take_stage(Run& run, const journal::Record& record) {
   JsonReader reader(record.data, "");
   StageState stage;
   stage.time = record.time;
+  stage.operation = record.operation;
   TRY_LET(stage.after, reader.unsigned_integer("after"));
   TRY_LET(stage.of, reader.unsigned_integer("of"));
   TRY_LET(stage.outcome, reader.string("outcome"));
   TRY_LET(stage.reason, reader.string("reason"));
   TRY(reader.done());
-  if (!record.operation.empty() || run.phase != "apply" || stage.after == 0 ||
+  const auto of_operation = [&](const OperationState& operation) {
+    return operation.operation->id == record.operation && operation.operation->waits;
+  };
+  const bool at_a_wait = std::ranges::any_of(run.operations, of_operation);
+  if (at_a_wait == record.operation.empty() || run.phase != "apply" || stage.after == 0 ||
+      (at_a_wait && stage.outcome == "failed") ||
       stage.after > stage.of || stage.of > run.operations.size() ||
       (stage.outcome != "passed" && stage.outcome != "failed" && stage.outcome != "waiting"))
     return fail(Code::corrupt, "a stage record does not fit the run");

@@ -27,6 +27,7 @@ struct OperationState {
 
 /// The health between two stages, or after the last, as it was recorded.
 struct StageState {
+  std::string operation;    // of an instruction that apply waits at; empty: the policy's stages
   std::uint64_t after = 0;  // so many operations had been worked through
   std::uint64_t of = 0;
   std::string outcome;  // passed, failed, waiting

@@ -22,11 +22,12 @@ Result<ProbeAnswer> ask(HealthProbe& probe, const Control& control) {
 
 Result<void> record(Session& session, const StageEnd& end, std::uint64_t of, std::string outcome,
                     std::string reason) {
+  const std::string operation = end.wait != nullptr ? end.wait->id : "";
   session.journal.append(
-      journal::type::stage, "",
+      journal::type::stage, operation,
       Json{{"after", end.after}, {"of", of}, {"outcome", outcome}, {"reason", reason}});
   TRY(session.flush());
-  session.run.stages.push_back({end.after, of, std::move(outcome), std::move(reason),
+  session.run.stages.push_back({operation, end.after, of, std::move(outcome), std::move(reason),
                                 session.journal.contents().records.back().time});
   return {};
 }
@@ -36,25 +37,42 @@ std::string go_on(const Session& session) {
          "` goes on, `remediate rollback " + session.run.name + "` takes back what was done";
 }
 
+/// What lies before a wait and did not come about: what follows may rely on it.
+std::string undone_before(const Session& session, const StageEnd& end) {
+  std::string said;
+  for (std::size_t index = 0; index < end.index; ++index) {
+    const OperationState& operation = session.run.operations[index];
+    if (operation.state != State::not_done) continue;
+    said += "Not done: " + operation.operation->id + " " + operation.operation->address + " (" +
+            operation.reason + "); what follows may rely on it. ";
+  }
+  return said;
+}
+
 }  // namespace
 
 std::vector<StageEnd> stage_ends(const Session& session) {
   std::vector<StageEnd> ends;
-  if (session.stages.plan == nullptr || session.run.phase != "apply" || session.run.closed)
-    return ends;
+  if (session.run.phase != "apply" || session.run.closed) return ends;
+  const plan::Stages* stages = session.stages.plan;
   const std::vector<OperationState>& operations = session.run.operations;
   std::size_t stage = 0;
   std::uint64_t after = 0;
-  std::uint64_t next = session.stages.plan->sizes.front();
+  std::uint64_t next = stages != nullptr ? stages->sizes.front() : 0;
   for (std::size_t index = 0; index < operations.size(); ++index) {
-    if (!changes_something(operations[index])) continue;
-    if (after == next && stage < session.stages.plan->sizes.size()) {
+    if (!changes_something(operations[index])) {
+      if (operations[index].operation->waits && after != 0)
+        ends.push_back({index, after, operations[index].operation});
+      continue;
+    }
+    if (stages != nullptr && after == next && stage < stages->sizes.size()) {
       ends.push_back({index, after});
-      if (++stage < session.stages.plan->sizes.size()) next += session.stages.plan->sizes[stage];
+      if (++stage < stages->sizes.size()) next += stages->sizes[stage];
     }
     ++after;
   }
-  if (session.stages.probe != nullptr && after != 0) ends.push_back({operations.size(), after});
+  if (stages != nullptr && session.stages.probe != nullptr && after != 0)
+    ends.push_back({operations.size(), after});
   return ends;
 }
 
@@ -62,7 +80,9 @@ Result<bool> stands_still(Session& session, const StageEnd& end) {
   std::vector<StageState>& known = session.run.stages;
   const auto recorded = [&](std::string_view outcome) {
     return std::ranges::any_of(known, [&](const StageState& stage) {
-      return stage.outcome == outcome && stage.after >= end.after;
+      return stage.outcome == outcome &&
+             (end.wait != nullptr ? stage.operation == end.wait->id
+                                  : stage.operation.empty() && stage.after >= end.after);
     });
   };
   if (recorded("passed")) return false;
@@ -71,14 +91,19 @@ Result<bool> stands_still(Session& session, const StageEnd& end) {
   const std::string done = std::to_string(end.after) + " of " + std::to_string(of) + " operations";
   const std::string left = std::to_string(of - end.after) + " were not begun";
 
-  if (session.stages.probe == nullptr) {
+  if (end.wait != nullptr || session.stages.probe == nullptr) {
     if (recorded("waiting")) {
       TRY(record(session, end, of, "passed", "resumed by the operator"));
       return false;
     }
-    TRY(record(session, end, of, "waiting", "the policy names no probe: a person has to look"));
-    session.notices.push_back("a stage has ended after " + done + ", " + left + ": " +
-                              go_on(session));
+    TRY(record(session, end, of, "waiting",
+               end.wait != nullptr ? "step " + end.wait->step + " is for a person to do first"
+                                   : "the policy names no probe: a person has to look"));
+    session.notices.push_back(
+        end.wait != nullptr
+            ? "apply waits after " + done + ", " + left + ". " + undone_before(session, end) +
+                  "Do this first: " + display(end.wait->instruction) + " Then " + go_on(session)
+            : "a stage has ended after " + done + ", " + left + ": " + go_on(session));
     return true;
   }
   auto answer = ask(*session.stages.probe, session.control);

@@ -331,7 +331,11 @@ class Odd(Case):
         self.scene.playbooks = [scene.SHIPPED / f"{name}.json" for name in
                                 ("hafnium-2021", "proxyshell-2021", "php-webroot")]
         before = self.scene.tree()
-        run = self.applied()
+        self.scene.make_plan()
+        waiting = self.ok(self.scene.apply(), 3).json()  # for a reload of php-fpm
+        run = waiting["run_id"]
+        self.assertIn("apply waits after", " ".join(waiting["notices"]))
+        self.assertEqual(self.ok(self.scene.json("resume", run)).json()["status"], "done")
         self.verified(run)
         self.assertNotEqual(self.scene.tree(), before)
         self.ok(self.scene.json("rollback", run))

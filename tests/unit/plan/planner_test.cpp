@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "remediate/plan/plan_file.h"
 #include "survey.h"
 
 namespace remediate::plan::test {
@@ -152,6 +153,46 @@ TEST_CASE("an instruction comes only when its indicators found something", "[pla
   CHECK(order(planned.plan()) == "op-0001 www/1.php\nop-0002 tell-a\nop-0003 always\n");
   planned.survey.matches.front().exclusion = "known good";
   CHECK(order(planned.plan()) == "op-0001 tell-a\nop-0002 always\n");
+}
+
+TEST_CASE("an instruction that waits stands between what it is about and what follows",
+          "[planner]") {
+  Planned planned;
+  std::vector<playbook::Step>& steps = planned.playbooks.front().steps;
+  const auto tell =
+      std::ranges::find(steps, std::string("tell-b"), &playbook::Step::id) - steps.begin();
+  steps[static_cast<std::size_t>(tell)].wait = true;
+  std::rotate(steps.begin() + 1, steps.begin() + tell, steps.begin() + tell + 1);
+  CHECK(order(planned.plan()) == "op-0001 always\n");
+  planned.survey.matches = {match("www/1.php", "a", 11), match("www/2.php", "b", 12)};
+  SECTION("with both") {
+    const Plan plan = planned.plan();
+    CHECK(order(plan) ==
+          "op-0001 www/2.php\nop-0002 tell-b\nop-0003 www/1.php\nop-0004 tell-a\nop-0005 always\n");
+    CHECK(plan.operations[1].waits);
+    CHECK(std::ranges::count(plan.operations, true, &Operation::waits) == 1);
+    const PlanFile written = write_plan(plan);
+    const auto read = read_plan(written.bytes, "plan");
+    REQUIRE(read);
+    CHECK(read->plan.operations[1].waits);
+    std::string changed = written.bytes;
+    const std::size_t place = changed.find("\"waits\": true");
+    REQUIRE(place != std::string::npos);
+    const auto refused = read_plan(changed.replace(place, 13, "\"waits\": false"), "plan");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("waits") != std::string::npos);
+  }
+  SECTION("with nothing behind it there is nothing to wait for") {
+    planned.survey.matches.erase(planned.survey.matches.begin());
+    CHECK(order(planned.plan()) == "op-0001 www/2.php\nop-0002 tell-b\nop-0003 always\n");
+    CHECK_FALSE(planned.plan().operations[1].waits);
+  }
+  SECTION("with nothing before it neither") {
+    planned.survey.matches.back().exclusion = "known good";
+    CHECK(order(planned.plan()) ==
+          "op-0001 www/1.php\nop-0002 tell-b\nop-0003 tell-a\nop-0004 always\n");
+    CHECK_FALSE(planned.plan().operations[1].waits);
+  }
 }
 
 TEST_CASE("limits block and are counted", "[planner]") {

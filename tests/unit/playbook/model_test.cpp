@@ -42,7 +42,7 @@ std::string document() {
   {"id": "1", "action": "reset_setting", "indicators": ["s"],
    "change": {"kind": "reset_to_baseline", "attribute": "a", "baseline": "C:\\clean\\a.config"}},
   {"id": "2", "action": "quarantine", "indicators": ["f"]},
-  {"id": "3", "action": "instruct", "indicators": ["n"], "text": "T"},
+  {"id": "3", "action": "instruct", "indicators": ["n"], "text": "T", "wait": true},
   {"id": "4", "action": "instruct", "text": "always"}]})";
 }
 
@@ -123,7 +123,9 @@ TEST_CASE("every field of a playbook reaches the model") {
   CHECK(playbook.steps[0].change->baseline->text == "C:\\clean\\a.config");
   CHECK(playbook.steps[1].action == Action::quarantine);
   CHECK(playbook.steps[2].indicators == std::vector<std::string>{"n"});
+  CHECK(playbook.steps[2].wait);
   CHECK(playbook.steps[3].text == "always");
+  CHECK_FALSE(playbook.steps[3].wait);
 }
 
 TEST_CASE("all errors of a playbook are told at once, in document order") {

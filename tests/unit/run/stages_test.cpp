@@ -217,6 +217,121 @@ TEST_CASE("a kill at any call of a staged apply loses no stage", "[stages]") {
   CHECK(kills > 20);
 }
 
+/// The plan with its instruction, which waits, behind the first `after` operations.
+plan::PlanFile waiting_plan(World& world, std::size_t after) {
+  plan::Plan plan = world.plan().plan;
+  const auto found =
+      std::ranges::find(plan.operations, plan::Action::instruct, &plan::Operation::action);
+  REQUIRE(found != plan.operations.end());
+  plan::Operation wait = *found;
+  wait.waits = true;
+  plan.operations.erase(found);
+  plan.operations.insert(plan.operations.begin() + static_cast<std::ptrdiff_t>(after), wait);
+  std::size_t number = 0;
+  for (plan::Operation& operation : plan.operations) operation.id = plan::operation_id(++number);
+  return plan::write_plan(std::move(plan));
+}
+
+TEST_CASE("an instruction that waits stands between what is before and behind it", "[stages]") {
+  Staged staged;
+  staged.world.stages = {};
+  const std::size_t before_it = GENERATE(1u, 3u, 5u);
+  staged.plan = waiting_plan(staged.world, before_it);
+  const RunReport first = must(staged.world.apply(staged.plan));
+  INFO(text(first));
+  CHECK(first.interrupted);
+  CHECK(staged.done(first.run) == before_it);
+  REQUIRE_FALSE(first.notices.empty());
+  for (const std::string& word : {std::string("Install the update."), std::string("resume")})
+    CHECK(first.notices.front().find(word) != std::string::npos);
+  const StageState waiting = staged.load(first.run).stages.back();
+  CHECK(waiting.outcome == "waiting");
+  CHECK(waiting.operation == plan::operation_id(before_it + 1));
+  staged.check_whole(first.run);
+  SECTION("resume is the leave") {
+    const RunReport resumed = must(staged.world.resume(first.run));
+    CHECK_FALSE(resumed.interrupted);
+    CHECK(resumed.status == "done");
+    CHECK(staged.done(first.run) == 6);
+    CHECK(staged.load(first.run).stages.back().outcome == "passed");
+    staged.check_whole(first.run);
+    CHECK_FALSE(must(staged.world.resume(first.run)).interrupted);
+    CHECK(staged.load(first.run).stages.size() == 2);
+  }
+  SECTION("rollback takes back what was done") {}
+  must(staged.world.rollback(first.run));
+  staged.check_whole(first.run);
+  CHECK(difference(staged.before, staged.world.snapshot()).empty());
+}
+
+TEST_CASE("a probe that passes gives no leave to an instruction that waits", "[stages]") {
+  Staged staged;
+  const std::size_t before_it = GENERATE(1u, 2u, 3u, 4u);
+  staged.plan = waiting_plan(staged.world, before_it);
+  const RunReport first = must(staged.world.apply(staged.plan));
+  CHECK(first.interrupted);
+  CHECK(staged.done(first.run) == before_it);
+  CHECK_FALSE(must(staged.world.resume(first.run)).interrupted);
+  CHECK(staged.done(first.run) == 6);
+  CHECK(staged.probe.asked == 4);
+  staged.check_whole(first.run);
+}
+
+TEST_CASE("a kill at any call never passes an instruction that waits", "[stages]") {
+  std::size_t kills = 0;
+  constexpr std::size_t before_it = 2;
+  for (std::size_t at = 0;; at += 5) {
+    Staged staged;
+    staged.world.stages = {};
+    staged.plan = waiting_plan(staged.world, before_it);
+    std::size_t count = 0;
+    bool dead = false;
+    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+      dead = dead || count++ == at;
+      return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
+    });
+    const auto applied = staged.world.apply(staged.plan);
+    staged.memory.host.set_fault_hook({});
+    if (!dead) break;
+    ++kills;
+    INFO("call " << at);
+    const std::vector<std::string> runs = must(staged.world.open_store()->run_names());
+    if (runs.empty()) continue;
+    CHECK(staged.done(runs.front()) <= before_it);
+    RunReport resumed = must(staged.world.resume(runs.front()));
+    if (resumed.interrupted) {
+      CHECK(staged.done(runs.front()) == before_it);
+      resumed = must(staged.world.resume(runs.front()));
+    }
+    CHECK_FALSE(resumed.interrupted);
+    const std::vector<StageState> stages = staged.load(runs.front()).stages;
+    REQUIRE(stages.size() == 2);
+    CHECK(stages.front().outcome == "waiting");
+    CHECK(stages.back().outcome == "passed");
+    staged.check_whole(runs.front());
+  }
+  CHECK(kills > 20);
+}
+
+TEST_CASE("a record of a wait that does not fit is corrupt", "[stages]") {
+  Staged staged;
+  staged.world.stages = {};
+  staged.plan = waiting_plan(staged.world, 2);
+  const RunReport report = must(staged.world.apply(staged.plan));
+  const auto store = staged.world.open_store();
+  journal::Contents journal = must(journal::read_journal(
+      must(host::read_whole(store->journals(), journal_name(report.run), 1u << 24))));
+  const auto stage =
+      std::ranges::find(journal.records, journal::type::stage, &journal::Record::type);
+  REQUIRE(stage != journal.records.end());
+  CHECK(stage->operation == "op-0003");
+  CHECK(fold(staged.plan, journal));
+  SECTION("of an operation that does not wait") { stage->operation = "op-0001"; }
+  SECTION("of none in the plan") { stage->operation = "op-0099"; }
+  SECTION("an outcome of probes") { stage->data["outcome"] = "failed"; }
+  CHECK_FALSE(fold(staged.plan, journal));
+}
+
 TEST_CASE("a stage record that does not fit is corrupt", "[stages]") {
   Staged staged;
   const RunReport report = must(staged.world.apply(staged.plan));

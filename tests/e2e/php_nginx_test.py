@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""PHP behind a real nginx and php-fpm: shells, and .user.ini, which php-fpm keeps for 300 seconds.
+
+The environment names REMEDIATE, SAMPLE_TREE and TREE_MANIFEST.
+"""
+import collections
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+import servers  # noqa: E402
+
+servers.enter("nginx", "php-fpm8.2")
+import php_pages as pages  # noqa: E402
+import scene  # noqa: E402
+from php_pages import Site, mark, shell  # noqa: E402
+
+PORT = 8080
+WORKERS = 3
+FIRST = "uploads/first.php"
+PAGE = "/other/about.php"
+ASKED = 40  # every worker gets some of them
+FIRST_LINES = b"; the site's own\r\nmemory_limit = 64M\r\n"
+
+
+class NginxPhp(Site):
+    def serve(self, *settings):
+        servers.readable(self.scene.base, self.scene.root)
+        self.php = servers.Php(self.scene.base, self.site, WORKERS)
+        self.php.settings = list(settings)
+        self.addCleanup(self.php.stop)
+        self.php.start()
+        self.server = servers.Nginx(self.scene.base, self.site, PORT, self.php)
+        self.addCleanup(self.server.stop)
+        self.server.start()
+
+    def prepend(self):
+        """A shell that .user.ini puts before every page."""
+        self.put(FIRST, shell("FIRST"))
+        return self.put(".user.ini", FIRST_LINES + b"auto_prepend_file = " +
+                        str(self.site / FIRST).encode() + b"\r\n")
+
+    def many(self):
+        """How often the page failed, ran with the file before it, ran without it."""
+        seen = collections.Counter()
+        for _ in range(ASKED):
+            answer = self.get(PAGE)
+            whole = answer.status == 200 and mark("ABOUT") in answer.body
+            seen["failed" if not whole else "with" if mark("FIRST") in answer.body else "without"] += 1
+        return dict(seen)
+
+    def test_shell(self):
+        self.serve()
+        before = self.scene.tree()
+        self.runs("/uploads/s.php", "SHELL")
+        self.neighbours()
+        self.scene.make_plan()
+        self.runs("/uploads/s.php", "SHELL")
+        self.assertEqual(self.scene.tree(), before)
+        run = self.apply_done()
+        self.gone("/uploads/s.php")
+        self.neighbours()
+        self.roll_back(run, before)
+        self.runs("/uploads/s.php", "SHELL")
+        self.neighbours()
+
+    def test_shell_in_the_opcode_cache(self):
+        """A page that is gone does not run from the cache, and neither do old bytes of one that is
+        back."""
+        self.serve("opcache.enable=1", "opcache.revalidate_freq=0")
+        before = self.scene.tree()
+        self.runs("/uploads/s.php", "SHELL")
+        self.runs("/uploads/s.php", "SHELL")
+        self.scene.make_plan()
+        run = self.apply_done()
+        self.gone("/uploads/s.php")
+        self.roll_back(run, before)
+        self.runs("/uploads/s.php", "SHELL")
+
+    def test_file_before_every_page(self):
+        """Line, reload, file: in this order no page fails at any moment."""
+        ini = self.prepend()
+        self.serve()
+        before = self.scene.tree()
+        self.assertEqual(self.many(), {"with": ASKED})
+        plan = self.scene.make_plan()
+        order = [(o["step"], o.get("waits", False)) for o in plan["operations"]]
+        self.assertEqual(order[:2], [("take-out-directives", False), ("reload-php-settings", True)])
+        self.assertEqual({step for step, _ in order[2:4]}, {"remove-shells"})
+        told = self.ok(self.scene.run("show", self.scene.plan_file)).out.decode()
+        self.assertIn("apply stands still here", told)
+
+        def apply():
+            waiting = self.ok(self.scene.apply(), 3).json()
+            said = " ".join(waiting["notices"])
+            for words in ("apply waits after 1 of 3 operations", "reload php-fpm", "resume"):
+                self.assertIn(words, said)
+            self.assertEqual(ini.read_bytes(), FIRST_LINES)
+            self.assertTrue((self.site / FIRST).exists())
+            self.assertTrue((self.site / "uploads/s.php").exists())
+            # What php-fpm still has in its cache, and what the file would be missed for.
+            self.assertEqual(self.many(), {"with": ASKED})
+            self.php.reload()
+            self.assertEqual(self.many(), {"without": ASKED})
+            document = self.ok(self.scene.json("resume", waiting["run_id"])).json()
+            self.assertEqual(document["status"], "done", document)
+            return waiting["run_id"]
+
+        run, asked = self.watched(PAGE, "ABOUT", apply)
+        self.gone("/" + FIRST)
+        self.assertEqual(self.many(), {"without": ASKED})
+        self.neighbours()
+        _, more = self.watched(PAGE, "ABOUT", lambda: self.roll_back(run, before))
+        self.php.reload()
+        self.assertEqual(self.many(), {"with": ASKED})
+        print(f"{asked + more} answers of a page while its prepended file went and came: none failed")
+
+    def test_taken_back_while_it_waits(self):
+        self.prepend()
+        self.serve()
+        before = self.scene.tree()
+        self.scene.make_plan()
+        waiting = self.ok(self.scene.apply(), 3).json()
+        self.roll_back(waiting["run_id"], before)
+        self.assertEqual(self.many(), {"with": ASKED})
+
+    def test_without_the_wait_every_page_fails(self):
+        """What the wait is for, and that the checks above see it: the same playbook without it."""
+        playbook = json.loads(pages.PLAYBOOK.read_bytes())
+        for step in playbook["steps"]:
+            step.pop("wait", None)
+        hasty = self.scene.base / "hasty.json"
+        hasty.write_text(json.dumps(playbook))
+        self.scene.playbooks = [hasty]
+        self.prepend()
+        self.serve()
+        before = self.scene.tree()
+        self.assertEqual(self.many(), {"with": ASKED})
+        self.scene.make_plan()
+        run = self.apply_done()
+        seen = self.many()
+        self.assertEqual(seen, {"failed": ASKED})
+        print(f"without the wait: {seen['failed']} of {ASKED} answers failed")
+        with self.assertRaises(AssertionError):
+            self.watched(PAGE, "ABOUT", lambda: servers.until(lambda: self.asked > 3, "answers"))
+        self.php.reload()
+        self.assertEqual(self.many(), {"without": ASKED})
+        self.roll_back(run, before)
+
+
+if __name__ == "__main__":
+    scene.main()
