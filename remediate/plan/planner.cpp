@@ -247,8 +247,8 @@ class Planner {
     return operation;
   }
 
-  /// A wait stays between what it is about and what must not come before it. Without either it is an
-  /// instruction like the others.
+  /// A wait stays between what it is about and what must not come before it. Without either it is
+  /// an instruction like the others.
   void keep_needed_waits() {
     std::vector<Operation>& operations = plan_.operations;
     const auto needed = [&](std::size_t at) {

@@ -142,9 +142,8 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
   for (const run::StageState& stage : run.stages)
     facts.emplace_back(stage.operation.empty() ? "stage" : "wait",
                        (stage.operation.empty() ? "" : shown(stage.operation) + " ") + "after " +
-                           std::to_string(stage.after) + " of " +
-                                    std::to_string(stage.of) + ": " + shown(stage.outcome) + ", " +
-                                    shown(stage.reason));
+                           std::to_string(stage.after) + " of " + std::to_string(stage.of) + ": " +
+                           shown(stage.outcome) + ", " + shown(stage.reason));
   return facts;
 }
 

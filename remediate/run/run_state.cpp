@@ -78,8 +78,8 @@ Result<void> take_stage(Run& run, const journal::Record& record) {
   };
   const bool at_a_wait = std::ranges::any_of(run.operations, of_operation);
   if (at_a_wait == record.operation.empty() || run.phase != "apply" || stage.after == 0 ||
-      (at_a_wait && stage.outcome == "failed") ||
-      stage.after > stage.of || stage.of > run.operations.size() ||
+      (at_a_wait && stage.outcome == "failed") || stage.after > stage.of ||
+      stage.of > run.operations.size() ||
       (stage.outcome != "passed" && stage.outcome != "failed" && stage.outcome != "waiting"))
     return fail(Code::corrupt, "a stage record does not fit the run");
   run.stages.push_back(std::move(stage));

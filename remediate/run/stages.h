@@ -10,8 +10,8 @@ namespace remediate::run {
 /// last is the end of all, where a probe has the last word. An instruction that waits ends a stage
 /// too, whatever the policy says; only a person gives leave there.
 struct StageEnd {
-  std::size_t index = 0;    // of the first operation behind the stage
-  std::uint64_t after = 0;  // so many operations that change something lie before it
+  std::size_t index = 0;                  // of the first operation behind the stage
+  std::uint64_t after = 0;                // so many operations that change something lie before it
   const plan::Operation* wait = nullptr;  // the instruction; none: a stage of the policy
 };
 [[nodiscard]] std::vector<StageEnd> stage_ends(const Session& session);

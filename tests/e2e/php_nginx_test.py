@@ -7,6 +7,7 @@ import collections
 import json
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
@@ -29,7 +30,7 @@ class NginxPhp(Site):
     def serve(self, *settings):
         servers.readable(self.scene.base, self.scene.root)
         self.php = servers.Php(self.scene.base, self.site, WORKERS)
-        self.php.settings = list(settings)
+        self.php.settings = list(settings) or ["opcache.revalidate_freq=0"]
         self.addCleanup(self.php.stop)
         self.php.start()
         self.server = servers.Nginx(self.scene.base, self.site, PORT, self.php)
@@ -66,16 +67,35 @@ class NginxPhp(Site):
         self.runs("/uploads/s.php", "SHELL")
         self.neighbours()
 
-    def test_shell_in_the_opcode_cache(self):
-        """A page that is gone does not run from the cache, and neither do old bytes of one that is
-        back."""
-        self.serve("opcache.enable=1", "opcache.revalidate_freq=0")
+    def cached(self, *settings):
+        """A shell that PHP has run and keeps compiled, and was then removed."""
+        self.serve("opcache.enable=1", "opcache.file_update_protection=0", *settings)
         before = self.scene.tree()
+        for _ in range(ASKED):
+            self.runs("/uploads/s.php", "SHELL")
+        plan = self.scene.make_plan()
+        self.assertIn("opcode cache", "".join(o.get("instruction", "") for o in plan["operations"]))
+        return self.apply_done(), before
+
+    def test_removed_code_that_php_looks_for_again(self):
+        """By default PHP looks again after two seconds whether a file is still there."""
+        run, before = self.cached()
+        removed = time.monotonic()
+        servers.until(lambda: self.get("/uploads/s.php").status != 200 or mark("SHELL") not in
+                      self.get("/uploads/s.php").body, "the end of the removed shell", 15)
+        print(f"opcode cache: the removed shell ended {time.monotonic() - removed:.1f} s after apply")
+        self.neighbours()
+        self.roll_back(run, before)
         self.runs("/uploads/s.php", "SHELL")
+
+    def test_removed_code_that_php_never_looks_for(self):
+        """Without validate_timestamps a removed shell runs on until PHP is reloaded."""
+        run, before = self.cached("opcache.validate_timestamps=0")
+        time.sleep(3)
         self.runs("/uploads/s.php", "SHELL")
-        self.scene.make_plan()
-        run = self.apply_done()
+        self.php.reload()
         self.gone("/uploads/s.php")
+        self.neighbours()
         self.roll_back(run, before)
         self.runs("/uploads/s.php", "SHELL")
 
