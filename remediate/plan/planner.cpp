@@ -42,6 +42,7 @@ class Planner {
     for (const auto& [playbook, step] : working_order(request_.playbooks))
       TRY(plan_step(*playbook, *step));
     exclude_edited_files();
+    exclude_needed_files();
     exclude_split_hard_links();
     keep_needed_waits();
     TRY(report_reviews());
@@ -288,6 +289,37 @@ class Planner {
       plan_.exclusions.push_back(
           {operation.address, operation.playbook, operation.indicator,
            "step " + found->second + " changes its settings: one plan cannot also remove it"});
+      return true;
+    });
+  }
+
+  /// What a setting that stays has the server run with every page may not go: every page would
+  /// fail.
+  void exclude_needed_files() {
+    std::set<RawPath> edited;
+    for (const Operation& operation : plan_.operations)
+      if (operation.action == Action::reset_setting) edited.insert(operation.path);
+    std::multimap<std::string, std::pair<RawPath, setting::NeededFile>> by_name;
+    for (auto& one : settings_.still_needed(edited)) {
+      const std::string& name = one.second.name;
+      const std::size_t slash = name.rfind('/');
+      by_name.emplace(slash == std::string::npos ? name : name.substr(slash + 1), std::move(one));
+    }
+    if (by_name.empty()) return;
+    std::erase_if(plan_.operations, [&](const Operation& operation) {
+      if (operation.action != Action::quarantine) return false;
+      const auto [first, last] = by_name.equal_range(std::string(operation.path.name()));
+      const auto found = std::find_if(first, last, [&](const auto& one) {
+        return setting::may_be(one.second.second, operation.path);
+      });
+      if (found == last) return false;
+      const auto& [file, needed] = found->second;
+      planned_files_.erase(operation.path);
+      plan_.exclusions.push_back(
+          {operation.address, operation.playbook, operation.indicator,
+           file.display() + ", line " + std::to_string(needed.line) +
+               ", has PHP run it with every page, and this plan leaves that line: without the file "
+               "every page fails. Take the line out first, then make a new plan"});
       return true;
     });
   }

@@ -146,6 +146,20 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
   return result;
 }
 
+std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::still_needed(
+    const std::set<RawPath>& edited) const {
+  std::vector<std::pair<RawPath, setting::NeededFile>> needed;
+  std::set<RawPath> seen;  // several indicators look at one file
+  for (const SettingObservation& file : survey_.settings) {
+    if (!seen.insert(file.path).second) continue;
+    const auto version = edited.contains(file.path) ? current_.find(file.path) : current_.end();
+    for (setting::NeededFile& one : setting::needed_files(
+             file.path.name(), version != current_.end() ? version->second.bytes : file.bytes))
+      needed.emplace_back(file.path, std::move(one));
+  }
+  return needed;
+}
+
 Result<std::vector<Review>> SettingPlanner::review(const playbook::Playbook& playbook,
                                                    const playbook::Indicator& indicator,
                                                    std::vector<IssueReport>& issues) const {

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "remediate/plan/guards.h"
 #include "remediate/plan/planner.h"
+#include "remediate/setting/needed.h"
 #include "remediate/setting/provider.h"
 
 namespace remediate::plan {
@@ -32,6 +35,10 @@ class SettingPlanner {
   [[nodiscard]] Result<std::vector<Review>> review(const playbook::Playbook& playbook,
                                                    const playbook::Indicator& indicator,
                                                    std::vector<IssueReport>& issues) const;
+  /// What the surveyed files will still have the server run with every page, once the files of
+  /// `edited` are changed as planned; each with the file that says so.
+  [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> still_needed(
+      const std::set<RawPath>& edited) const;
 
  private:
   struct Version {

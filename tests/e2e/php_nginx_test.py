@@ -137,6 +137,21 @@ class NginxPhp(Site):
         self.assertEqual(self.many(), {"with": ASKED})
         print(f"{asked + more} answers of a page while its prepended file went and came: none failed")
 
+    def test_line_for_review_keeps_its_file(self):
+        """Nobody may take out a line that could be the site's; so its file stays too."""
+        self.put(FIRST, shell("FIRST"))
+        self.put(".user.ini", b"include_path = " + str(self.site / "uploads").encode() +
+                 b"\nauto_prepend_file = first.php\n")
+        self.serve()
+        self.assertEqual(self.many(), {"with": ASKED})
+        plan = self.scene.make_plan()
+        [reason] = [e["reason"] for e in plan["exclusions"] if e["address"].endswith(FIRST)]
+        self.assertIn(".user.ini, line 2", reason)
+        self.apply_done()
+        self.gone("/uploads/s.php")
+        self.php.reload()
+        self.assertEqual(self.many(), {"with": ASKED})
+
     def test_taken_back_while_it_waits(self):
         self.prepend()
         self.serve()

@@ -195,6 +195,46 @@ TEST_CASE("an instruction that waits stands between what it is about and what fo
   }
 }
 
+TEST_CASE("a file that a setting still names for every page is not removed", "[planner]") {
+  Planned planned;
+  planned.survey.matches = {match("www/1.php", "a", 11), match("www/2.php", "a", 12)};
+  SettingObservation ini;
+  ini.playbook = planned.playbooks.front().id;
+  ini.indicator = "prepend";
+  ini.path = match("www/.user.ini", "a", 13).path;
+  ini.bytes = "memory_limit = 64M\nauto_prepend_file = /www/1.php\n";
+  ini.sha256 = crypto::sha256_hex(ini.bytes);
+  ini.facts = match("www/.user.ini", "a", 13).facts;
+  planned.survey.settings = {ini};
+  playbook::Playbook& playbook = planned.playbooks.front();
+  playbook::Indicator prepend;
+  prepend.id = "prepend";
+  prepend.setting = playbook::SettingCondition{"php-user-ini", {}, {}, "directive", "", {}};
+  playbook::AttributeTest test;
+  test.name = "name";
+  test.equals = "auto_prepend_file";
+  prepend.setting->where = {test};
+  SECTION("where the line is for review") {
+    playbook.indicators.push_back(prepend);
+    const Plan plan = planned.plan();
+    CHECK(order(plan).starts_with("op-0001 www/2.php\n"));
+    CHECK(order(plan).find("www/1.php") == std::string::npos);
+    CHECK(exclusion_of(plan, "www/1.php").find("www/.user.ini, line 2") != std::string::npos);
+  }
+  SECTION("where the plan takes the line out it goes") {
+    prepend.authorises = playbook::Authorises::remove;
+    playbook.indicators.push_back(prepend);
+    playbook::Step reset = step("reset", playbook::Action::reset_setting, {"prepend"});
+    reset.change = playbook::Change();
+    reset.change->kind = "remove_element";
+    playbook.steps.insert(playbook.steps.begin(), reset);
+    const Plan plan = planned.plan();
+    INFO(order(plan));
+    CHECK(exclusion_of(plan, "www/1.php").empty());
+    CHECK(order(plan).find("op-0002 www/1.php\nop-0003 www/2.php\n") != std::string::npos);
+  }
+}
+
 TEST_CASE("limits block and are counted", "[planner]") {
   Planned planned;
   for (int number = 0; number < 12; ++number)

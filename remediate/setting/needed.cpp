@@ -1,0 +1,68 @@
+#include "remediate/setting/needed.h"
+
+#include <algorithm>
+
+#include "remediate/base/encoding.h"
+#include "remediate/setting/directives.h"
+
+namespace remediate::setting {
+namespace {
+
+bool runs_with_every_page(std::string_view name) {
+  return ascii_iequals(name, "auto_prepend_file") || ascii_iequals(name, "auto_append_file");
+}
+
+/// The file that a directive names; empty for other directives and for "none".
+std::string named_by(const Grammar& grammar, const Directive& directive) {
+  const std::vector<std::string>& arguments = directive.arguments;
+  std::string name;
+  if (!grammar.sections && runs_with_every_page(directive.name)) {
+    name = joined(arguments, " ");
+  } else if (grammar.sections && arguments.size() > 1 &&
+             (ascii_iequals(directive.name, "php_value") ||
+              ascii_iequals(directive.name, "php_admin_value")) &&
+             runs_with_every_page(arguments.front())) {
+    name = arguments[1];
+  }
+  return ascii_iequals(name, "none") ? "" : name;
+}
+
+/// Components without "." and without what ".." takes back; a relative name may begin above.
+std::vector<std::string_view> components(std::string_view name) {
+  std::vector<std::string_view> parts;
+  while (!name.empty()) {
+    const std::string_view part = name.substr(0, name.find('/'));
+    name.remove_prefix(std::min(name.size(), part.size() + 1));
+    if (part == "..") {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && part != ".") {
+      parts.push_back(part);
+    }
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::vector<NeededFile> needed_files(std::string_view file_name, std::string_view bytes) {
+  std::vector<NeededFile> needed;
+  for (const Grammar* grammar : {&htaccess_grammar(), &user_ini_grammar()}) {
+    if (!ascii_iequals(grammar->file_name, file_name)) continue;
+    const auto parsed = grammar->parse(bytes);
+    if (!parsed) continue;
+    for (const Directive& directive : parsed->directives)
+      if (std::string name = named_by(*grammar, directive); !name.empty())
+        needed.push_back({std::move(name), directive.address, directive.line});
+  }
+  return needed;
+}
+
+bool may_be(const NeededFile& needed, const RawPath& path) {
+  const std::vector<std::string_view> wanted = components(needed.name);
+  const std::vector<std::string_view> have = components(path.bytes());
+  if (wanted.empty() || wanted.size() > have.size()) return false;
+  if (needed.name.starts_with('/') && wanted.size() != have.size()) return false;
+  return std::equal(wanted.rbegin(), wanted.rend(), have.rbegin());
+}
+
+}  // namespace remediate::setting
