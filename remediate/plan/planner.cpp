@@ -296,11 +296,8 @@ class Planner {
   /// What a setting that stays has the server run with every page may not go: every page would
   /// fail.
   void exclude_needed_files() {
-    std::set<RawPath> edited;
-    for (const Operation& operation : plan_.operations)
-      if (operation.action == Action::reset_setting) edited.insert(operation.path);
     std::multimap<std::string, std::pair<RawPath, setting::NeededFile>> by_name;
-    for (auto& one : settings_.still_needed(edited)) {
+    for (auto& one : settings_.still_needed()) {
       const std::string& name = one.second.name;
       const std::size_t slash = name.rfind('/');
       by_name.emplace(slash == std::string::npos ? name : name.substr(slash + 1), std::move(one));

@@ -1,6 +1,7 @@
 #include "remediate/plan/setting_plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -146,15 +147,14 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
   return result;
 }
 
-std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::still_needed(
-    const std::set<RawPath>& edited) const {
+std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::still_needed() const {
   std::vector<std::pair<RawPath, setting::NeededFile>> needed;
   std::set<RawPath> seen;  // several indicators look at one file
   for (const SettingObservation& file : survey_.settings) {
     if (!seen.insert(file.path).second) continue;
-    const auto version = edited.contains(file.path) ? current_.find(file.path) : current_.end();
+    const auto changed = current_.find(file.path);
     for (setting::NeededFile& one : setting::needed_files(
-             file.path.name(), version != current_.end() ? version->second.bytes : file.bytes))
+             file.path.name(), changed != current_.end() ? changed->second.bytes : file.bytes))
       needed.emplace_back(file.path, std::move(one));
   }
   return needed;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -35,10 +34,9 @@ class SettingPlanner {
   [[nodiscard]] Result<std::vector<Review>> review(const playbook::Playbook& playbook,
                                                    const playbook::Indicator& indicator,
                                                    std::vector<IssueReport>& issues) const;
-  /// What the surveyed files will still have the server run with every page, once the files of
-  /// `edited` are changed as planned; each with the file that says so.
-  [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> still_needed(
-      const std::set<RawPath>& edited) const;
+  /// What the surveyed files will still have the server run with every page, once they are changed
+  /// as planned so far; each with the file that says so.
+  [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> still_needed() const;
 
  private:
   struct Version {
