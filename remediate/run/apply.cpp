@@ -178,7 +178,8 @@ Result<void> remove_stale_journal(const Store& store, const std::string& name) {
 /// The run appears with its plan and a journal that has room and says that it started, or not at
 /// all: a full disk leaves the plan to be applied again.
 Result<journal::Journal> start_run(host::Host& host, const Store& store,
-                                   const plan::ApprovedPlan& approved, const std::string& name) {
+                                   const host::Directory& root, const plan::ApprovedPlan& approved,
+                                   const std::string& name, std::vector<std::string>& notices) {
   TRY(store.root().sync());  // whoever made the store may have been killed before it was flushed
   const std::string unfinished_name = ".starting-" + name;
   TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
@@ -190,18 +191,26 @@ Result<journal::Journal> start_run(host::Host& host, const Store& store,
     TRY(host::write_durable(*directory, "plan.json.p7s", approved.signature()));
   }
   TRY(host::write_durable(*directory, "plan.json", approved.bytes()));
+  TRY_LET(const std::vector<HistoryCopy> history,
+          keep_history(root, approved.plan(), *directory, notices));
   TRY(remove_stale_journal(store, name));
   TRY_LET(auto journal,
           journal::Journal::create(
               store.journals(), journal_name(name),
               (approved.plan().operations.size() + 4) * journal_bytes_per_operation, host));
-  journal.append(journal::type::run_started, "",
-                 Json{{"plan_id", approved.plan().plan_id},
-                      {"plan_sha256", crypto::sha256_hex(approved.bytes())},
-                      {"plan_signature_sha256", signature_digest(approved.signature())},
-                      {"store_sha256", store.sha256()},
-                      {"boot", host.identity().boot_id},
-                      {"approvers", approved.approvers()}});
+  Json started{{"plan_id", approved.plan().plan_id},
+               {"plan_sha256", crypto::sha256_hex(approved.bytes())},
+               {"plan_signature_sha256", signature_digest(approved.signature())},
+               {"store_sha256", store.sha256()},
+               {"boot", host.identity().boot_id},
+               {"approvers", approved.approvers()}};
+  if (!history.empty()) {
+    started["history"] = to_json(history);
+    notices.push_back(std::to_string(history.size()) +
+                      " version(s) of the configuration history of IIS are kept in runs/" + name +
+                      " (history-N.config), before edits push them out");
+  }
+  journal.append(journal::type::run_started, "", std::move(started));
   TRY(journal.flush());
   TRY(store.runs().rename(unfinished_name, store.runs(), name));
   TRY(store.runs().sync());
@@ -294,14 +303,17 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
   TRY(check_revisions(store, plan, options.older_revisions_allowed));
   TRY(check_drift(root, plan, plan.host.boot == boot, options.directory));
   TRY(probe_before(options.stages, control));
-  TRY_LET(auto journal, start_run(host, store, approved, name));
+  std::vector<std::string> notices;
+  TRY_LET(auto journal, start_run(host, store, root, approved, name, notices));
   TRY_LET(Run run, load_run(store, name));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
   TRY(sign_head(session));
   TRY_LET(const bool enough, enough_space(store, plan));
   session.hold_only = !enough;
-  return work_and_close(session);
+  TRY_LET(RunReport report, work_and_close(session));
+  report.notices.insert(report.notices.begin(), notices.begin(), notices.end());
+  return report;
 }
 
 Result<RunReport> resume(host::Host& host, const Store& store, const host::Directory& root,

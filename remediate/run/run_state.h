@@ -7,6 +7,7 @@
 #include "quarantine/entry.h"
 #include "remediate/journal/journal.h"
 #include "remediate/plan/plan_file.h"
+#include "remediate/run/history.h"
 #include "remediate/run/store.h"
 #include "remediate/run/transition.h"
 
@@ -54,6 +55,7 @@ struct Run {
   std::string phase;            // what was closed or is open: apply, rollback, finalize
   std::vector<OperationState> operations;
   std::vector<StageState> stages;  // in the order of the records
+  std::vector<HistoryCopy> history{};
 };
 
 /// Takes one more record of an operation into the state, by the transitions; corrupt when it

@@ -228,6 +228,8 @@ class Verifier {
       for (const journal::Record& record : contents->records)
         chain_.emplace(std::to_string(record.sequence - 1) + ":" + record.prev);
       chain_.emplace(std::to_string(contents->records.size()) + ":" + contents->head);
+      if (auto history = check_history(*run->directory, run->history); !history)
+        error(name + " history", reason_of(history.error()));
       if (auto manifest = check_manifest(store_, *run, *contents); !manifest)
         error(name + " manifest", reason_of(manifest.error()));
       check_older_heads(*run, *contents);

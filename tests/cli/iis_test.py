@@ -143,6 +143,63 @@ class Redirection(Iis):
         self.assertEqual(len(self.scene.make_plan()["operations"]), 1)
 
 
+class History(Iis):
+    def version(self, number, data):
+        return self.scene.write(f"inetpub/history/CFGHISTORY_{number:010}/applicationHost.config", data)
+
+    def kept(self, run):
+        return {p.name: p.read_bytes() for p in self.scene.run_folder(run).glob("history-*")}
+
+    def test_versions_are_kept_before_the_first_edit(self):
+        self.one_vdir()
+        for number in (7, 9, 10):
+            self.version(number, b"<configuration>%d</configuration>" % number)
+        self.version(11, b"x").unlink()
+        self.scene.write("inetpub/history/other/applicationHost.config", b"not a version")
+        before = self.scene.tree()
+        self.scene.make_plan()
+        done = self.ok(self.scene.apply()).json()
+        run = done["run_id"]
+        self.assertEqual(self.kept(run), {
+            f"history-{at + 1}.config": b"<configuration>%d</configuration>" % number
+            for at, number in enumerate((7, 9, 10))})
+        first = json.loads(self.scene.journal(run).read_text().splitlines()[0])
+        self.assertEqual([copy["sha256"] for copy in first["data"]["history"]],
+                         [scene.sha256(data) for _, data in sorted(self.kept(run).items())])
+        self.assertIn("CFGHISTORY_0000000009", first["data"]["history"][1]["from"])
+        notices = "\n".join(done["notices"])
+        self.assertIn("3 version(s) of the configuration history", notices)
+        self.assertIn("CFGHISTORY_0000000011", notices)
+        self.verified(run)
+        self.ok(self.scene.json("rollback", run))
+        self.assertEqual(self.scene.tree(), before)
+        self.verified(run)
+
+    def test_a_copy_that_is_changed_or_gone_is_found(self):
+        self.one_vdir()
+        self.version(1, b"<configuration />")
+        run = self.applied()
+        [copy] = self.scene.run_folder(run).glob("history-*")
+        copy.write_bytes(b"<configuration/>")
+        self.assertIn("history-1.config", self.findings(run))
+        copy.unlink()
+        self.assertIn("history-1.config", self.findings(run))
+
+    def test_only_the_newest_of_very_many(self):
+        self.one_vdir()
+        for number in range(40):
+            self.version(number, b"%d" % number)
+        self.scene.make_plan()
+        done = self.ok(self.scene.apply()).json()
+        self.assertEqual(sorted(int(data) for data in self.kept(done["run_id"]).values()), list(range(8, 40)))
+        self.assertIn("8 of the oldest versions", "\n".join(done["notices"]))
+
+    def test_other_files_and_other_roots_keep_none(self):
+        self.version(1, b"<configuration />")
+        self.scene.shell()
+        self.assertEqual(self.kept(self.applied()), {})
+
+
 class Together(Iis):
     def test_the_plan_says_what_goes_with_it(self):
         self.one_vdir()
