@@ -30,7 +30,6 @@ class PosixFile final : public File {
   [[nodiscard]] Result<void> set_protection_flags(std::uint32_t flags) override;
 
   [[nodiscard]] int descriptor() const { return fd_.get(); }
-  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   Descriptor fd_;
