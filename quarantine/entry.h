@@ -28,7 +28,7 @@ enum class HoldPlace : std::uint8_t { store, mount_top };
 /// captured twice, or one digest at two paths, are two entries.
 struct Entry {
   std::string id;      // the operation's
-  std::string action;  // "quarantine": a file taken away; "reset_setting": a version replaced
+  std::string action;  // "quarantine": a file taken away; else a version of it was replaced
   std::string playbook;
   std::string indicator;
   RawPath path;        // below the root
@@ -42,7 +42,7 @@ struct Entry {
   std::string object;     // SHA-256 of the sealed object = its name in objects/; empty: held only
   std::uint64_t object_size = 0;
   bool open_for_writing = false;  // another process had it open when it was captured
-  std::string after_sha256;       // reset_setting: the version put in its place
+  std::string after_sha256;       // of the version put in its place
   std::vector<std::pair<std::string, std::string>> details;  // raw bytes
   /// reset_setting of a directory: the value that was there. Nothing was captured then, and besides
   /// id, action, playbook, indicator and details nothing else is set.

@@ -21,7 +21,7 @@ _remediate() {
   case $prev in
     --format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur"); return ;;
     --as) mapfile -t COMPREPLY < <(compgen -W "infected-zip ocsf" -- "$cur"); return ;;
-    --store | --root | --outbox)
+    --store | --root | --outbox | --known-good)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
@@ -41,7 +41,7 @@ _remediate() {
 
   local options=""
   case $command in
-    plan) options="-p --playbook --root -o --output --html --threads --detailed-exitcode --baseline --baseline-signer --unsigned-baseline --directory" ;;
+    plan) options="-p --playbook --root -o --output --html --known-good --threads --detailed-exitcode --baseline --baseline-signer --unsigned-baseline --directory" ;;
     show) options="--html" ;;
     approve) options="--cert --key" ;;
     apply) options="--confirm --directory" ;;

@@ -15,6 +15,7 @@ constexpr std::uint64_t max_signature_bytes = 1u << 20;
 
 struct Options {
   std::vector<std::string> playbooks;
+  std::vector<std::string> known_good;
   std::string root = "/";
   std::string output;
   std::string html;
@@ -55,6 +56,7 @@ Result<int> plan(Global& global, const Options& options) {
   survey.store = global.store;
   survey.tool = tool_name();
   survey.threads = options.threads;
+  survey.known_good = options.known_good;
   if (options.in_use) survey.in_use = &*options.in_use;
   survey.directory = options.objects;
   if (!options.output.empty() && options.output != "-") {
@@ -96,6 +98,9 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
       ->add_option("--root", options->root,
                    "the tree to look at: / or another machine's mounted disk")
       ->capture_default_str();
+  command->add_option("--known-good", options->known_good,
+                      "folder with known good files that replace_file steps put back (may be "
+                      "repeated)");
   command->add_option("-o,--output", options->output, "write the plan here (- for stdout)");
   command->add_option("--html", options->html, "write the change request as an HTML page here");
   command->add_option("--threads", options->threads, "readers at work")

@@ -120,6 +120,9 @@ struct ApprovalCheck {
         if (!reason && !request.policy.allow_hard_links &&
             wanted.metadata.stat.links > names[{id.device, id.inode}])
           reason = "it has names (hard links) that the plan does not remove";
+      } else if (operation.action == Action::replace_file) {
+        reason =
+            guards.against_replacement(operation.path, {wanted.metadata, {}, wanted.filesystem});
       } else if (operation.action == Action::reset_setting && !operation.setting.directory) {
         reason = guards.against_edit(operation);
       }

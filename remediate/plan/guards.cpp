@@ -56,6 +56,18 @@ std::optional<std::string> Guards::against_removal(const RawPath& path,
   return against_package(path);
 }
 
+std::optional<std::string> Guards::against_replacement(const RawPath& path,
+                                                       const observe::TargetFacts& facts) const {
+  if (auto reason = against_removal(path, facts)) return reason;
+  return against_links(facts.metadata);
+}
+
+std::optional<std::string> Guards::against_links(const Metadata& metadata) {
+  if (metadata.stat.links <= 1) return std::nullopt;
+  return "the file has " + std::to_string(metadata.stat.links) +
+         " names (hard links): replacing it would part them";
+}
+
 std::optional<std::string> Guards::against_package(const RawPath& path) const {
   const observe::Claims& claims = survey_.claims;
   const auto allowed = [&] {
@@ -92,10 +104,7 @@ std::optional<std::string> Guards::against_edit(const RawPath& path,
   for (const Protected& entry : protected_)
     if (entry.by_policy && entry.glob.matches(path.bytes()))
       return "protected by the host's policy (" + display(entry.pattern) + "): never changed";
-  if (precondition.metadata.stat.links > 1)
-    return "the file has " + std::to_string(precondition.metadata.stat.links) +
-           " names (hard links): replacing it would part them";
-  return std::nullopt;
+  return against_links(precondition.metadata);
 }
 
 std::optional<std::string> Guards::against_edit(const Operation& operation) const {

@@ -17,6 +17,9 @@ class Guards {
   Guards(const Policy& policy, const Survey& survey);
   [[nodiscard]] std::optional<std::string> against_removal(const RawPath& path,
                                                            const observe::TargetFacts& facts) const;
+  /// As against_removal, and what cannot be replaced.
+  [[nodiscard]] std::optional<std::string> against_replacement(
+      const RawPath& path, const observe::TargetFacts& facts) const;
   [[nodiscard]] std::optional<std::string> against_edit(const RawPath& path,
                                                         const Precondition& precondition) const;
   /// Why a package's file may be removed although it is one; empty for files of no package.
@@ -30,6 +33,7 @@ class Guards {
   [[nodiscard]] std::optional<std::string> against_place(const RawPath& path,
                                                          const std::string& filesystem) const;
   [[nodiscard]] std::optional<std::string> against_package(const RawPath& path) const;
+  [[nodiscard]] static std::optional<std::string> against_links(const Metadata& metadata);
 
   struct Protected {
     std::string pattern;

@@ -7,7 +7,7 @@
 namespace remediate::plan {
 namespace {
 
-/// What a plan would remove, counted the ways in which a limit asks.
+/// What a plan would remove or replace, counted the ways in which a limit asks.
 struct Counts {
   using Scope = std::pair<std::string, std::string>;                // playbook, scope
   using Share = std::tuple<std::string, std::string, std::string>;  // and indicator
@@ -19,7 +19,8 @@ struct Counts {
   explicit Counts(const Plan& plan) {
     for (const Operation& operation : plan.operations) {
       if (operation.action == Action::reset_setting) settings += operation.setting.edits.size();
-      if (operation.action != Action::quarantine) continue;
+      if (operation.action != Action::quarantine && operation.action != Action::replace_file)
+        continue;
       ++files;
       ++by_indicator[operation.indicator];
       ++by_scope[{operation.playbook, operation.scope}];

@@ -1,7 +1,9 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/crypto/digest.h"
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/plan_json.h"
+#include "remediate/plan/replacement_plan.h"
 #include "remediate/plan/wording.h"
 #include "remediate/setting/directory/query.h"
 
@@ -142,6 +144,29 @@ Result<SettingChange> setting_from_json(const Json& json, const std::string& poi
   return change;
 }
 
+Json to_json(const Replacement& replacement) {
+  return Json{{"source", raw_to_json(replacement.source)},
+              {"sha256", replacement.sha256},
+              {"size", replacement.bytes.size()},
+              {"content", base64_encode(replacement.bytes)}};
+}
+
+Result<Replacement> replacement_from_json(const Json& json, const std::string& pointer) {
+  JsonReader reader(json, pointer);
+  Replacement replacement;
+  TRY_LET(const Json* source, reader.object("source"));
+  TRY_LET(replacement.source, raw_from_json(*source, pointer + "/source"));
+  TRY_LET(replacement.sha256, reader.string("sha256"));
+  TRY_LET(const std::uint64_t size, reader.unsigned_integer("size"));
+  TRY_LET(replacement.bytes, reader.bytes("content"));
+  TRY(reader.done());
+  if (size != replacement.bytes.size() || size > max_known_good_bytes ||
+      replacement.sha256 != crypto::sha256_hex(replacement.bytes))
+    return fail(Code::bad_input, pointer + ": size and sha256 are not those of the content",
+                "the plan was not made by this tool or was changed: make a new plan");
+  return replacement;
+}
+
 Result<Reason> reason_from_json(const Json& json, const std::string& pointer) {
   JsonReader reader(json, pointer);
   Reason reason;
@@ -164,7 +189,8 @@ Result<std::vector<std::string>> strings_from_json(JsonReader& reader, const cha
 }
 
 Result<Action> action_from_name(const std::string& name, const std::string& pointer) {
-  for (const Action action : {Action::quarantine, Action::reset_setting, Action::instruct})
+  for (const Action action :
+       {Action::quarantine, Action::reset_setting, Action::replace_file, Action::instruct})
     if (name == action_name(action)) return action;
   return fail(Code::bad_input,
               pointer + "/action: " + display(name) + " is not an action of this version",
@@ -231,6 +257,8 @@ Json operation_to_json(const Operation& operation) {
     }
   }
   if (operation.action == Action::reset_setting) json["setting"] = to_json(operation.setting);
+  if (operation.action == Action::replace_file)
+    json["replacement"] = to_json(operation.replacement);
   json["before"] = operation.before;
   json["after"] = operation.after;
   json["inverse"] = operation.inverse;
@@ -288,6 +316,13 @@ Result<Operation> operation_from_json(const Json& json, const std::string& point
     TRY_LET(operation.setting, setting_from_json(*setting, pointer + "/setting"));
     if (operation.setting.directory.has_value() != no_file)
       return fail(Code::bad_input, pointer + "/precondition does not fit the provider",
+                  "make a new plan");
+  }
+  if (operation.action == Action::replace_file) {
+    TRY_LET(const Json* replacement, reader.object("replacement"));
+    TRY_LET(operation.replacement, replacement_from_json(*replacement, pointer + "/replacement"));
+    if (operation.replacement.sha256 == operation.precondition.sha256)
+      return fail(Code::bad_input, pointer + "/replacement is what is there already",
                   "make a new plan");
   }
   TRY_LET(operation.before, reader.string("before"));

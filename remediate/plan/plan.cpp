@@ -10,6 +10,8 @@ std::string_view action_name(Action action) {
       return "quarantine";
     case Action::reset_setting:
       return "reset_setting";
+    case Action::replace_file:
+      return "replace_file";
     case Action::instruct:
       return "instruct";
   }
@@ -28,6 +30,16 @@ SettingChange directory_change(DirectoryValue value) {
                                 value.after.value_or("")});
   change.directory = std::move(value);
   return change;
+}
+
+bool exchanges_file(const Operation& operation) {
+  return operation.action == Action::replace_file ||
+         (operation.action == Action::reset_setting && !operation.setting.directory);
+}
+
+const std::string& exchanged_sha256(const Operation& operation) {
+  return operation.action == Action::replace_file ? operation.replacement.sha256
+                                                  : operation.setting.after_sha256;
 }
 
 std::string operation_id(std::size_t number) {

@@ -13,7 +13,7 @@ namespace remediate::plan {
 
 inline constexpr std::int64_t format_version = 1;
 
-enum class Action : std::uint8_t { quarantine, reset_setting, instruct };
+enum class Action : std::uint8_t { quarantine, reset_setting, replace_file, instruct };
 [[nodiscard]] std::string_view action_name(Action action);
 
 /// Why an operation is planned; `excerpt` is raw bytes.
@@ -65,6 +65,14 @@ struct SettingChange {
 /// A change of one value in a directory, with the edit and the difference that it stands for.
 [[nodiscard]] SettingChange directory_change(DirectoryValue value);
 
+/// The version that takes a file's place. Its bytes are part of the plan: apply and resume read no
+/// folder that somebody could change after the plan was approved.
+struct Replacement {
+  std::string source;  // the file that the responder supplied
+  std::string sha256;
+  std::string bytes;
+};
+
 struct Operation {
   std::string id;  // "op-0001", in the order in which apply works
   Action action = Action::instruct;
@@ -79,6 +87,7 @@ struct Operation {
       details;  // e.g. fields of a settings dump; raw bytes
   Precondition precondition;
   SettingChange setting;
+  Replacement replacement;  // replace_file
   std::string before;
   std::string after;
   std::string inverse;
@@ -86,6 +95,12 @@ struct Operation {
   std::string instruction;
   bool waits = false;  // instruct: apply stands still here; operations that it is about follow
 };
+
+/// The operation puts another version of a file at its place: reset_setting of a file,
+/// replace_file.
+[[nodiscard]] bool exchanges_file(const Operation& operation);
+/// The digest that the file has after an operation that exchanges it.
+[[nodiscard]] const std::string& exchanged_sha256(const Operation& operation);
 
 /// "op-0001" for the first: ids follow the order of work.
 [[nodiscard]] std::string operation_id(std::size_t number);

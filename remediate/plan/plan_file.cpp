@@ -252,8 +252,9 @@ Result<Plan> from_json(const Json& json) {
                   "make a new plan");
   std::set<RawPath> removed;
   for (const Operation& operation : plan.operations)
-    if (operation.action == Action::quarantine && !removed.insert(operation.path).second)
-      return fail(Code::bad_input, operation.path.display() + " is to be removed twice",
+    if ((operation.action == Action::quarantine || operation.action == Action::replace_file) &&
+        !removed.insert(operation.path).second)
+      return fail(Code::bad_input, operation.path.display() + " is to be removed or replaced twice",
                   "make a new plan");
   TRY(read_found(reader, plan));
   TRY(reader.done());

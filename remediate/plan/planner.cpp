@@ -6,12 +6,15 @@
 #include <tuple>
 
 #include "remediate/base/clock.h"
+#include "remediate/base/dos_attributes.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/plan/compiled_plan.h"
 #include "remediate/plan/directory_plan.h"
 #include "remediate/plan/guards.h"
 #include "remediate/plan/limits.h"
 #include "remediate/plan/order.h"
+#include "remediate/plan/replacement_plan.h"
 #include "remediate/plan/setting_plan.h"
 #include "remediate/plan/together.h"
 #include "remediate/plan/wording.h"
@@ -44,6 +47,10 @@ class Planner {
     exclude_edited_files();
     exclude_needed_files();
     exclude_split_hard_links();
+    plan_compiled(request_, survey_, guards_, plan_);
+    for (std::size_t index = 0; index < plan_.operations.size(); ++index)
+      if (plan_.operations[index].action == Action::quarantine)
+        planned_files_.emplace(plan_.operations[index].path, index);
     keep_needed_waits();
     TRY(report_reviews());
     for (const playbook::Playbook& playbook : request_.playbooks)
@@ -154,20 +161,68 @@ class Planner {
     for (const std::string& id : step.indicators) {
       if (step.action == playbook::Action::quarantine) quarantine(playbook, step, id);
       if (step.action == playbook::Action::reset_setting) TRY(reset(playbook, step, id));
+      if (step.action == playbook::Action::replace_file) replace(playbook, step, id);
     }
     return {};
+  }
+
+  static bool acts_on(const match::FileMatch& match, const playbook::Playbook& playbook,
+                      const std::string& indicator) {
+    return match.playbook == playbook.id && match.indicator == indicator &&
+           match.exclusion.empty() && match.authorises == playbook::Authorises::remove;
+  }
+
+  static void note_also(Operation& first, const playbook::Playbook& playbook,
+                        const std::string& indicator) {
+    if (first.playbook == playbook.id && first.indicator == indicator) return;
+    first.why.push_back(
+        {"also", "indicator " + indicator + " of " + playbook.name + " matches too", 0, ""});
+  }
+
+  /// Where a file can be replaced that is what is done, whatever else would remove it: the server
+  /// needs the file.
+  void replace(const playbook::Playbook& playbook, const playbook::Step& step,
+               const std::string& indicator) {
+    for (const match::FileMatch& match : survey_.matches) {
+      if (!acts_on(match, playbook, indicator)) continue;
+      const auto planned = planned_files_.find(match.path);
+      if (planned != planned_files_.end() &&
+          plan_.operations[planned->second].action == Action::replace_file) {
+        note_also(plan_.operations[planned->second], playbook, indicator);
+        continue;
+      }
+      auto good = choose_replacement(survey_, playbook, step, match);
+      std::optional<std::string> reason;
+      if (!good) reason = good.error();
+      if (good && !(reason = guards_.against_replacement(match.path, match.facts)) &&
+          replaced_bytes_ + good->bytes.size() > max_known_good_total)
+        reason = "the plan would hold more than " + std::to_string(max_known_good_total) +
+                 " bytes of known good files: split the work";
+      if (reason) {
+        plan_.exclusions.push_back({match.path.display(), playbook.id, indicator, *reason});
+        continue;
+      }
+      replaced_bytes_ += good->bytes.size();
+      Operation operation = replacement(match, step, std::move(*good));
+      if (planned == planned_files_.end()) {
+        planned_files_.emplace(match.path, plan_.operations.size());
+        plan_.operations.push_back(std::move(operation));
+        continue;
+      }
+      Operation& removed = plan_.operations[planned->second];
+      operation.why.push_back(
+          {"also", "indicator " + removed.indicator + " would remove it; it is replaced instead", 0,
+           ""});
+      removed = std::move(operation);
+    }
   }
 
   void quarantine(const playbook::Playbook& playbook, const playbook::Step& step,
                   const std::string& indicator) {
     for (const match::FileMatch& match : survey_.matches) {
-      if (match.playbook != playbook.id || match.indicator != indicator ||
-          !match.exclusion.empty() || match.authorises != playbook::Authorises::remove)
-        continue;
+      if (!acts_on(match, playbook, indicator)) continue;
       if (const auto planned = planned_files_.find(match.path); planned != planned_files_.end()) {
-        Operation& first = plan_.operations[planned->second];
-        first.why.push_back(
-            {"also", "indicator " + indicator + " of " + playbook.name + " matches too", 0, ""});
+        note_also(plan_.operations[planned->second], playbook, indicator);
         continue;
       }
       if (const auto reason = guards_.against_removal(match.path, match.facts)) {
@@ -180,8 +235,30 @@ class Planner {
   }
 
   Operation removal(const match::FileMatch& match, const playbook::Step& step) const {
+    Operation operation = found(match, step, Action::quarantine);
+    for (const match::DumpField& field : match.dump)
+      operation.details.emplace_back(field.name, field.value);
+    if (auto object = directory_.origin_of(match)) operation.why.push_back(std::move(*object));
+    operation.before = before_of(operation);
+    operation.after =
+        after_of(operation, match.facts.metadata.stat.size <= request_.policy.max_sealed_bytes);
+    operation.inverse = inverse_of(operation);
+    return operation;
+  }
+
+  Operation replacement(const match::FileMatch& match, const playbook::Step& step,
+                        Replacement good) const {
+    Operation operation = found(match, step, Action::replace_file);
+    operation.replacement = std::move(good);
+    operation.before = before_of(operation);
+    operation.after = after_of(operation, true);
+    operation.inverse = inverse_of(operation);
+    return operation;
+  }
+
+  Operation found(const match::FileMatch& match, const playbook::Step& step, Action action) const {
     Operation operation;
-    operation.action = Action::quarantine;
+    operation.action = action;
     operation.path = match.path;
     operation.address = address_of(operation);
     operation.playbook = match.playbook;
@@ -191,15 +268,12 @@ class Planner {
     operation.why = reasons_of(match);
     if (std::string allowed = guards_.package_allowance(match.path); !allowed.empty())
       operation.why.push_back({"package", std::move(allowed), 0, ""});
-    for (const match::DumpField& field : match.dump)
-      operation.details.emplace_back(field.name, field.value);
-    if (auto object = directory_.origin_of(match)) operation.why.push_back(std::move(*object));
+    std::string hidden;
+    for (const std::string& word : hiding(match.path.name(), match.facts.metadata))
+      hidden += (hidden.empty() ? "" : ", ") + word;
+    if (!hidden.empty()) operation.details.emplace_back("hidden or protected by", hidden);
     operation.precondition = {match.sha256, match.facts.metadata, match.facts.parent.id,
                               match.facts.parent.modified, match.facts.filesystem};
-    operation.before = before_of(operation);
-    operation.after =
-        after_of(operation, match.facts.metadata.stat.size <= request_.policy.max_sealed_bytes);
-    operation.inverse = inverse_of(operation);
     operation.not_restorable = guards_.not_restorable(match.facts);
     return operation;
   }
@@ -282,13 +356,15 @@ class Planner {
     for (const Operation& operation : plan_.operations)
       if (operation.action == Action::reset_setting) edited.emplace(operation.path, operation.step);
     std::erase_if(plan_.operations, [&](const Operation& operation) {
-      if (operation.action != Action::quarantine) return false;
+      if (operation.action != Action::quarantine && operation.action != Action::replace_file)
+        return false;
       const auto found = edited.find(operation.path);
       if (found == edited.end()) return false;
       planned_files_.erase(operation.path);
       plan_.exclusions.push_back(
           {operation.address, operation.playbook, operation.indicator,
-           "step " + found->second + " changes its settings: one plan cannot also remove it"});
+           "step " + found->second +
+               " changes its settings: one plan cannot also remove or replace it"});
       return true;
     });
   }
@@ -358,6 +434,7 @@ class Planner {
   DirectoryPlanner directory_;
   Plan plan_;
   std::map<RawPath, std::size_t> planned_files_;
+  std::uint64_t replaced_bytes_ = 0;
   std::set<std::pair<std::string, std::string>> touched_;
 };
 

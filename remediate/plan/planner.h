@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "remediate/plan/plan.h"
 #include "remediate/plan/policy.h"
 #include "remediate/playbook/model.h"
+#include "remediate/setting/compiled_page.h"
 #include "remediate/setting/directory/service.h"
 
 namespace remediate::plan {
@@ -48,6 +50,40 @@ struct BaselineComparison {
   std::vector<Finding> findings;
 };
 
+/// Files of the folders that the responder supplied whose names steps give good digests for.
+struct GoodFiles {
+  struct File {
+    std::string folder;
+    RawPath path;  // below the folder
+    std::string sha256;
+  };
+  std::vector<std::string> folders;
+  std::vector<File> files;                   // in the folders' order, sorted by path in each
+  std::map<std::string, std::string> bytes;  // by digest, of those digests that steps name
+};
+
+/// What ASP.NET keeps of compiled pages, for steps that ask for it.
+struct CompiledPages {
+  struct Record {  // PAGE.HASH.compiled
+    std::string playbook;
+    std::string step;
+    RawPath path;
+    setting::CompiledPage page;
+    std::string problem;  // not empty: it cannot be read as a record, and page says nothing
+    std::string sha256;
+    observe::TargetFacts facts;
+    RawPath assembly;  // the root when it is not there
+  };
+  struct Assembly {
+    std::string sha256;
+    observe::TargetFacts facts;
+  };
+  std::vector<Record> records;  // whose page has the name of a match
+  std::map<RawPath, Assembly> assemblies;
+  std::map<RawPath, std::map<RawPath, std::string>> users;  // all records and pages of an assembly
+  std::map<RawPath, RawPath> unread_in;                     // by folder: a record that is none
+};
+
 /// Everything that the planner knows: observations only.
 struct Survey {
   HostFacts host;
@@ -55,6 +91,8 @@ struct Survey {
   std::vector<SettingObservation> settings;
   std::vector<BaselineObservation> baselines;
   std::vector<BaselineComparison> known_good{};
+  GoodFiles good_files;
+  CompiledPages compiled;
   /// The virtual directories that the directory showed; nothing when no connection was given.
   std::optional<std::vector<setting::DirectoryObject>> directory;
   std::vector<ScopeReport> scopes;

@@ -27,7 +27,7 @@ std::string address_of(const Operation& operation) {
   if (operation.action == Action::instruct) return operation.step;
   if (const auto& value = operation.setting.directory)
     return display(value->dn) + " " + value->attribute;
-  if (operation.action == Action::quarantine || operation.setting.edits.empty())
+  if (operation.action != Action::reset_setting || operation.setting.edits.empty())
     return operation.path.display();
   const std::size_t count = operation.setting.edits.size();
   return operation.path.display() + " " + display(operation.setting.edits.front().address) +
@@ -54,6 +54,13 @@ std::string after_of(const Operation& operation, bool sealed) {
       if (const auto& value = operation.setting.directory) return value_text(*value, value->after);
       return "sha256 " + operation.setting.after_sha256 + ", " +
              std::to_string(operation.setting.differences.size()) + " difference(s) in meaning";
+    case Action::replace_file:
+      return "known good: " + size_text(operation.replacement.bytes.size()) + ", sha256 " +
+             operation.replacement.sha256 + ", mode " +
+             mode_text(operation.precondition.metadata.stat.mode & 01777u) +
+             ", owner and attributes as before, modified when it is put there; the replaced file "
+             "is "
+             "held in the vault and sealed";
     case Action::quarantine:
       break;
   }
@@ -74,6 +81,11 @@ std::string inverse_of(const Operation& operation) {
       return "take back " + std::to_string(operation.setting.differences.size()) +
              " difference(s) of this change by a three-way merge; later edits by others stay, a "
              "conflict is reported";
+    case Action::replace_file:
+      return "exchange back with the held original (same inode, no key needed) where the known "
+             "good "
+             "version is still there, else a conflict is reported; after finalize: written anew "
+             "from the sealed object with the recovery key";
     case Action::quarantine:
       break;
   }

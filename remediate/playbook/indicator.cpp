@@ -24,6 +24,8 @@ const std::vector<Provider> providers = {
       "msExchMobileVirtualDirectory", "msExchPowerShellVirtualDirectory",
       "msExchMapiVirtualDirectory", "msExchAutodiscoverVirtualDirectory"}}};
 
+}  // namespace
+
 void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests) {
   if (condition.kind == Condition::Kind::sha256 && positive) {
     digests.insert(condition.values.begin(), condition.values.end());
@@ -31,8 +33,6 @@ void collect_sha256(const Condition& condition, bool positive, std::set<std::str
   const bool inside = positive != (condition.kind == Condition::Kind::negation);
   for (const Condition& part : condition.children) collect_sha256(part, inside, digests);
 }
-
-}  // namespace
 
 Reader::Cover Reader::read_indicator_scopes(const Node& node, Indicator& indicator) {
   bool all_windows = true;

@@ -100,7 +100,7 @@ struct Indicator {
   std::optional<Source> source;
 };
 
-enum class Action : std::uint8_t { quarantine, reset_setting, instruct };
+enum class Action : std::uint8_t { quarantine, reset_setting, replace_file, instruct };
 
 struct Change {
   /// remove_element, remove_attribute, set_attribute, reset_to_baseline, set_from_sibling
@@ -111,13 +111,23 @@ struct Change {
   std::string sibling;                  // set_from_sibling: a server
 };
 
+/// What a file of that name holds when it is good. Names are compared as the scope does in which
+/// the replaced file was found.
+struct KnownGood {
+  std::string name;
+  std::vector<std::string> sha256;  // never empty: one for each version that was shipped
+};
+
 struct Step {
   std::string id;
   Action action = Action::instruct;
   std::vector<std::string> indicators;  // instruct: empty means always
   std::optional<Change> change;         // reset_setting
-  std::string text;                     // instruct
-  bool wait = false;                    // instruct: apply stands still here until it is resumed
+  std::vector<KnownGood> known_good;    // replace_file: never empty
+  /// quarantine: folders where ASP.NET keeps what it compiled; each one that exists is searched
+  std::vector<SpelledPath> compiled;
+  std::string text;   // instruct
+  bool wait = false;  // instruct: apply stands still here until it is resumed
 };
 
 struct Reference {

@@ -207,7 +207,8 @@ void Reader::warn_unused() {
     }
     findings_.warn(rule::unused_indicator, known->second.pointer,
                    quote(indicator.id) + " authorises removal, but no step acts on it",
-                   "a quarantine or reset_setting step that names it, or \"review\"");
+                   "a quarantine, replace_file or reset_setting step that names it, or "
+                   "\"review\"");
   }
   for (std::size_t i = 0; i < variables_.size(); ++i) {
     if (variables_[i].use == Use::used) continue;

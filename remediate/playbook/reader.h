@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,7 @@ class Reader {
   void read_step_indicators(const Node& node, Step& step);
   Change read_change(const Node& node);
   void check_change(const Node& node, const Step& step);
+  void read_known_good(const Node& node, Step& step);
 
   Findings& findings_;
   Playbook& playbook_;
@@ -80,6 +82,8 @@ class Reader {
   bool quarantined_ = false;
 };
 
+/// Adds the digests that make a file match; `positive` is false inside a negation.
+void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests);
 /// True when a file can only match through what is in it. A path or a size never says so.
 [[nodiscard]] bool has_evidence(const Condition& condition);
 

@@ -80,16 +80,17 @@ inline constexpr Rule setting_without_test{"PB074",
                                            "a setting would be changed without an attribute test"};
 
 inline constexpr Rule unknown_action{"PB080", "an action is not known"};
-inline constexpr Rule unsupported_action{"PB081", "an action is not supported by this version"};
 inline constexpr Rule dangling_indicator{"PB082", "a step names an indicator that does not exist"};
 inline constexpr Rule review_acted{"PB083",
                                    "an acting step uses an indicator that only authorises review"};
-inline constexpr Rule needs_file{"PB084", "a quarantine step uses a setting indicator"};
+inline constexpr Rule needs_file{"PB084",
+                                 "a step that removes or replaces files uses a setting indicator"};
 inline constexpr Rule needs_setting{"PB085", "a reset_setting step uses a file indicator"};
 inline constexpr Rule unknown_change{"PB086", "a change kind is not known"};
 inline constexpr Rule change_fields{"PB087", "a change's fields do not fit its kind"};
 inline constexpr Rule repeated_reference{"PB088", "a reference is repeated"};
 inline constexpr Rule change_provider{"PB089", "a change does not fit the provider of its setting"};
+inline constexpr Rule known_good_name{"PB090", "the name of a known good file is no plain name"};
 
 inline constexpr Rule unused_scope{"PW001", "no indicator uses a scope"};
 inline constexpr Rule unused_indicator{"PW002",

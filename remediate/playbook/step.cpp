@@ -7,6 +7,8 @@ namespace remediate::playbook {
 
 namespace {
 
+constexpr std::string_view actions_expected = "quarantine, replace_file, reset_setting or instruct";
+
 struct ChangeForm {
   std::string_view kind;
   bool attribute_allowed;
@@ -99,7 +101,7 @@ void Reader::read_step_indicators(const Node& node, Step& step) {
     if (acts) known->second.use = Use::used;
     const auto indicator = std::ranges::find(playbook_.indicators, *id, &Indicator::id);
     if (!acts || indicator == playbook_.indicators.end()) continue;
-    if (step.action == Action::quarantine && indicator->setting) {
+    if (step.action != Action::reset_setting && indicator->setting) {
       findings_.error(rule::needs_file, item.pointer, quote(*id) + " finds settings, not files",
                       "an indicator with match, or the action reset_setting");
     } else if (step.action == Action::reset_setting && indicator->match) {
@@ -113,26 +115,56 @@ void Reader::read_step_indicators(const Node& node, Step& step) {
   }
 }
 
+void Reader::read_known_good(const Node& node, Step& step) {
+  std::set<std::string> matched;
+  for (const Indicator& indicator : playbook_.indicators)
+    if (indicator.match &&
+        std::ranges::find(step.indicators, indicator.id) != step.indicators.end())
+      collect_sha256(*indicator.match, true, matched);
+  std::set<std::string> names;
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    Fields fields(findings_, item, {"name", "sha256"});
+    if (!fields.usable()) continue;
+    KnownGood good;
+    good.name = fields.text("name", "the name of a file, without a folder");
+    const std::string at = child(item.pointer, "name");
+    if (good.name == "." || good.name == ".." || good.name.size() > 255 ||
+        good.name.find_first_of("/\\:*?\"<>|") != std::string::npos)
+      findings_.error(rule::known_good_name, at, quote(good.name) + " is no plain name",
+                      "the name of one file, without a folder or a wildcard: logon.aspx");
+    else if (!good.name.empty() && !names.insert(good.name).second)
+      findings_.error(rule::repeated_reference, at,
+                      "the file " + quote(good.name) + " is named twice",
+                      "each name once, with all its digests");
+    if (const auto list = fields.required("sha256", "the SHA-256 digests of its good versions")) {
+      good.sha256 = read_digests(*list, 64);
+      for (std::size_t i = 0; i < good.sha256.size(); ++i)
+        if (matched.contains(good.sha256[i]))
+          findings_.error(rule::excluded_digest, child(list->pointer, i),
+                          quote(good.sha256[i]) + " is also matched",
+                          "a digest is either known bad or known good");
+    }
+    step.known_good.push_back(std::move(good));
+  }
+}
+
 void Reader::read_step(const Node& node) {
-  Fields fields(findings_, node, {"id", "action", "indicators", "change", "text", "wait"});
+  Fields fields(findings_, node,
+                {"id", "action", "indicators", "change", "known_good", "compiled", "text", "wait"});
   if (!fields.usable()) return;
   Step step;
   step.id = read_id(fields, step_ids_, "step");
-  const std::string action = fields.text("action", "quarantine, reset_setting or instruct");
+  const std::string action = fields.text("action", std::string(actions_expected));
   if (action.empty()) return;
-  if (action == "replace_file") {
-    findings_.error(rule::unsupported_action, child(node.pointer, "action"),
-                    "\"replace_file\" is not supported by this version",
-                    "quarantine, and an instruct step that says which good file to put back");
-    return;
-  }
   if (action == "quarantine") {
     step.action = Action::quarantine;
   } else if (action == "reset_setting") {
     step.action = Action::reset_setting;
+  } else if (action == "replace_file") {
+    step.action = Action::replace_file;
   } else if (action != "instruct") {
     findings_.error(rule::unknown_action, child(node.pointer, "action"),
-                    quote(action) + " is no action", "quarantine, reset_setting or instruct");
+                    quote(action) + " is no action", std::string(actions_expected));
     return;
   }
   const auto belongs = [&](const char* key, Action to) {
@@ -141,6 +173,8 @@ void Reader::read_step(const Node& node) {
                     quote(key) + " does not belong to " + action, "the key left out");
   };
   belongs("change", Action::reset_setting);
+  belongs("known_good", Action::replace_file);
+  belongs("compiled", Action::quarantine);
   belongs("text", Action::instruct);
   belongs("wait", Action::instruct);
 
@@ -158,11 +192,16 @@ void Reader::read_step(const Node& node) {
                      "settings are reset after files were quarantined",
                      "settings first, so that none refers to a file that is gone");
     }
+  } else if (step.action == Action::replace_file) {
+    if (const auto list = fields.required("known_good", "names of files, with good digests"))
+      read_known_good(*list, step);
   } else if (step.action == Action::instruct) {
     step.text = fields.text("text", "what a person has to do", {.lines = true});
     step.wait = fields.flag("wait", false);
   } else {
     quarantined_ = true;
+    if (const auto folders = fields.optional("compiled"))
+      step.compiled = read_paths(*folders, false, rule::empty_list);
   }
   playbook_.steps.push_back(std::move(step));
 }

@@ -99,7 +99,8 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
                 const std::string& version) {
   const plan::Plan& plan = run.plan.plan;
   const plan::Operation& operation = *state.operation;
-  const bool is_file = operation.action == plan::Action::quarantine;
+  const bool is_file = operation.action != plan::Action::reset_setting;
+  const bool replaced = operation.action == plan::Action::replace_file;
   const int class_uid = is_file ? 7002 : 7001;
   const char* class_name = is_file ? "File Remediation Activity" : "Remediation Activity";
   const std::string command = run.name + "/" + operation.id + "/" + event.phase;
@@ -108,8 +109,9 @@ Json event_json(const run::Run& run, const run::OperationState& state, const Eve
   const bool informational = event.status.id == success.id;
   // The last step's word and reason belong to the event of that step only.
   const bool own = undo || !rolled_back(state);
-  const std::string what = undo ? (is_file ? "Put back " : "Took back the reset of ")
-                                : (is_file ? "Quarantined " : "Reset the setting ");
+  const std::string what = undo       ? (is_file ? "Put back " : "Took back the reset of ")
+                           : replaced ? "Replaced by the known good version "
+                                      : (is_file ? "Quarantined " : "Reset the setting ");
 
   Json json{{"activity_id", event.activity.id},
             {"activity_name", event.activity.name},
@@ -196,7 +198,8 @@ std::string ocsf_lines(const run::Run& run, const std::string& tool_version) {
   for (const run::OperationState& operation : run.operations) {
     if (operation.operation->action == plan::Action::instruct || operation.state == State::planned)
       continue;
-    const bool is_file = operation.operation->action == plan::Action::quarantine;
+    const plan::Action action = operation.operation->action;
+    const bool is_file = action != plan::Action::reset_setting;
     const bool undone = rolled_back(operation);
     run::OperationState before;
     before.operation = operation.operation;
@@ -204,7 +207,11 @@ std::string ocsf_lines(const run::Run& run, const std::string& tool_version) {
                        ? operation.before_restore
                        : operation.state;
     before.outcome = undone ? "" : operation.outcome;
-    add(operation, {"apply", is_file ? evict_file : restore_setting, apply_status(before)});
+    add(operation, {"apply",
+                    action == plan::Action::quarantine     ? evict_file
+                    : action == plan::Action::replace_file ? restore_file
+                                                           : restore_setting,
+                    apply_status(before)});
     if (undone)
       add(operation,
           {"rollback", is_file ? restore_file : restore_setting, rollback_status(operation)});

@@ -53,6 +53,8 @@ void write_operation(TextPage& page, const plan::Plan& plan, const plan::Operati
   }
   page.field("before", shown(operation.before));
   page.field("after", shown(operation.after));
+  if (operation.action == plan::Action::replace_file)
+    page.field("good file", display(operation.replacement.source));
   label = "meaning";
   for (const plan::SettingDifference& difference : operation.setting.differences) {
     page.field(label, difference_text(difference));

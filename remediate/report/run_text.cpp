@@ -8,8 +8,8 @@ namespace {
 
 Style style_of(const run::OperationState& operation) {
   const std::string outcome = outcome_of(operation);
-  if (outcome == "quarantined" || outcome == "reset" || outcome == "restored" ||
-      outcome == "finalized")
+  if (outcome == "quarantined" || outcome == "replaced" || outcome == "reset" ||
+      outcome == "restored" || outcome == "finalized")
     return Style::good;
   return outcome == "to_do" ? Style::plain : Style::bad;
 }

@@ -53,7 +53,11 @@ bool was_captured(const run::OperationState& operation) {
 
 std::string present_state(const run::OperationState& operation) {
   const bool setting = operation.operation->action == plan::Action::reset_setting;
-  const std::string what = setting ? "the earlier version is" : "the original is";
+  const bool replaced = operation.operation->action == plan::Action::replace_file;
+  const std::string what = setting    ? "the earlier version is"
+                           : replaced ? "the replaced file is"
+                                      : "the original is";
+  const std::string changed = setting ? "reset" : replaced ? "known good again" : "removed";
   switch (operation.state) {
     case State::planned:
       return operation.operation->action == plan::Action::instruct
@@ -67,7 +71,7 @@ std::string present_state(const run::OperationState& operation) {
       return what + " in the hold and sealed; the last check is missing (`remediate resume`)";
     case State::done:
       if (operation.entry.directory) return "reset; the value before is in the journal";
-      return std::string(setting ? "reset; " : "removed; ") + what +
+      return changed + "; " + what +
              (operation.entry.object.empty() ? " in the hold (not sealed)"
                                              : " in the hold and sealed");
     case State::not_done:
@@ -77,12 +81,13 @@ std::string present_state(const run::OperationState& operation) {
       return "a rollback was begun and not finished (`remediate resume`)";
     case State::restored:
       if (operation.entry.directory) return "rolled back: the value before is there again";
+      if (replaced) return "rolled back: the replaced file is at its place again";
       return setting ? "rolled back: our change was taken out again"
                      : "rolled back: the original is at its place again";
     case State::finalizing:
       return "a finalize was begun and not finished (`remediate resume`); the sealed copy is kept";
     case State::finalized:
-      return std::string(setting ? "reset" : "removed") + "; only the sealed copy is left";
+      return changed + "; only the sealed copy is left";
   }
   return "unknown";
 }
@@ -102,14 +107,17 @@ std::string run_summary(const run::Run& run) {
   const auto number = [&](plan::Action action, bool (*wanted)(State)) {
     return number_in(run, action, wanted);
   };
-  const auto both = [&](bool (*wanted)(State)) {
-    return number(plan::Action::quarantine, wanted) + number(plan::Action::reset_setting, wanted);
+  const auto all = [&](bool (*wanted)(State)) {
+    return number(plan::Action::quarantine, wanted) + number(plan::Action::replace_file, wanted) +
+           number(plan::Action::reset_setting, wanted);
   };
+  const std::uint64_t replaced = number(plan::Action::replace_file, gone);
   std::string text = count(number(plan::Action::quarantine, gone), "file") + " removed, " +
+                     (replaced == 0 ? "" : count(replaced, "file") + " replaced, ") +
                      count(number(plan::Action::reset_setting, gone), "settings file") + " reset";
-  if (const auto n = both(back); n != 0) text += ", " + std::to_string(n) + " rolled back";
-  if (const auto n = both(untouched); n != 0) text += ", " + std::to_string(n) + " not done";
-  if (const auto n = both(doubtful); n != 0) text += ", " + std::to_string(n) + " interrupted";
+  if (const auto n = all(back); n != 0) text += ", " + std::to_string(n) + " rolled back";
+  if (const auto n = all(untouched); n != 0) text += ", " + std::to_string(n) + " not done";
+  if (const auto n = all(doubtful); n != 0) text += ", " + std::to_string(n) + " interrupted";
   const auto instructions = count_operations(run.plan.plan).instructions;
   if (instructions != 0) text += ", " + count(instructions, "instruction") + " to do";
   return text;
@@ -154,6 +162,7 @@ std::vector<NextStep> way_back(const run::Run& run) {
     steps.push_back({"remediate resume " + name, "It was interrupted. Continue it:"});
   const auto can = [&](bool (*wanted)(State)) {
     return number_in(run, plan::Action::quarantine, wanted) +
+           number_in(run, plan::Action::replace_file, wanted) +
            number_in(run, plan::Action::reset_setting, wanted);
   };
   const std::uint64_t taken = can(gone);

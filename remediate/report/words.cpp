@@ -47,6 +47,7 @@ PlanCounts count_operations(const plan::Plan& plan) {
   PlanCounts counts;
   for (const plan::Operation& operation : plan.operations) {
     if (operation.action == plan::Action::quarantine) ++counts.files;
+    if (operation.action == plan::Action::replace_file) ++counts.replaced;
     if (operation.action == plan::Action::reset_setting) {
       counts.settings += std::max<std::uint64_t>(operation.setting.edits.size(), 1);
     }
@@ -57,10 +58,11 @@ PlanCounts count_operations(const plan::Plan& plan) {
 
 std::string summary(const plan::Plan& plan) {
   const PlanCounts counts = count_operations(plan);
-  return count(counts.files, "file") + " quarantined, " + count(counts.settings, "setting") +
-         " reset, " + count(counts.instructions, "instruction") + ", " +
-         std::to_string(plan.reviews.size()) + " for review, " +
-         std::to_string(plan.exclusions.size()) + " excluded, " +
+  return count(counts.files, "file") + " quarantined, " +
+         (counts.replaced == 0 ? "" : count(counts.replaced, "file") + " replaced, ") +
+         count(counts.settings, "setting") + " reset, " +
+         count(counts.instructions, "instruction") + ", " + std::to_string(plan.reviews.size()) +
+         " for review, " + std::to_string(plan.exclusions.size()) + " excluded, " +
          count(plan.issues.size(), "issue");
 }
 
@@ -131,8 +133,9 @@ std::string difference_text(const plan::SettingDifference& difference) {
 }
 
 std::string action_text(plan::Action action) {
-  return action == plan::Action::reset_setting ? "reset setting"
-                                               : std::string(plan::action_name(action));
+  if (action == plan::Action::reset_setting) return "reset setting";
+  if (action == plan::Action::replace_file) return "replace file";
+  return std::string(plan::action_name(action));
 }
 
 std::string limit_remedy(const plan::LimitReport& limit) {

@@ -23,6 +23,7 @@ namespace remediate::report {
 
 struct PlanCounts {
   std::uint64_t files = 0;
+  std::uint64_t replaced = 0;
   std::uint64_t settings = 0;
   std::uint64_t instructions = 0;
 };
@@ -40,7 +41,7 @@ struct PlanCounts {
 /// One reason in one line; the excerpt is escaped.
 [[nodiscard]] std::string reason_text(const plan::Reason& reason);
 [[nodiscard]] std::string difference_text(const plan::SettingDifference& difference);
-/// What the operation does, for the reader of a plan: "quarantine", "reset setting", "instruct".
+/// What the operation does, for the reader of a plan: "quarantine", "reset setting" ...
 [[nodiscard]] std::string action_text(plan::Action action);
 /// What an instruction says at which apply waits.
 inline constexpr std::string_view waits_text =

@@ -40,7 +40,7 @@ std::vector<OperationState*> batch_from(Run& run, std::size_t& next, std::size_t
   std::uint64_t bytes = 0;
   while (next < end && batch.size() < batch_files && bytes < batch_bytes) {
     OperationState& operation = operations[next];
-    if (operation.operation->action == plan::Action::reset_setting && unfinished(run, operation))
+    if (operation.operation->action != plan::Action::quarantine && unfinished(run, operation))
       break;
     ++next;
     if (!unfinished(run, operation)) continue;
@@ -73,7 +73,7 @@ Result<bool> work_until(Session& session, std::size_t& next, std::size_t end) {
     } else if (next < end) {
       OperationState& operation = operations[next];
       TRY(operation.operation->setting.directory ? reset_directory_value(session, operation)
-                                                 : reset_setting(session, operation));
+                                                 : exchange_file(session, operation));
       ++next;
     }
   }
@@ -146,7 +146,7 @@ Result<bool> enough_space(const Store& store, const plan::Plan& plan) {
   for (const plan::Operation& operation : plan.operations) {
     if (operation.action == plan::Action::instruct) continue;
     const std::uint64_t size = operation.precondition.metadata.stat.size;
-    wanted += size + size / 10;
+    wanted += size + size / 10 + operation.replacement.bytes.size();
     ++files;
   }
   TRY_LET(const host::Space space, store.root().space());

@@ -17,9 +17,9 @@ struct Restored {
 /// together, then checked and recorded.
 [[nodiscard]] Result<void> restore_files(Session& session, const RollbackOptions& options,
                                          std::span<OperationState*> batch);
-/// One configuration file, in state restoring.
-[[nodiscard]] Result<void> restore_setting(Session& session, const RollbackOptions& options,
-                                           OperationState& operation);
+/// One file whose version was exchanged, in state restoring.
+[[nodiscard]] Result<void> restore_exchanged(Session& session, const RollbackOptions& options,
+                                             OperationState& operation);
 
 /// A copy of the original in the operator's outbox, from the hold or the sealed object.
 [[nodiscard]] Restored to_outbox(Session& session, const RollbackOptions& options,

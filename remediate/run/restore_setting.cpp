@@ -3,14 +3,13 @@
 #include "remediate/host/durable.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/setting_version.h"
-#include "remediate/setting/provider.h"
 
 namespace remediate::run {
 namespace {
 
-class SettingRestore {
+class VersionRestore {
  public:
-  SettingRestore(Session& session, const RollbackOptions& options, OperationState& operation)
+  VersionRestore(Session& session, const RollbackOptions& options, OperationState& operation)
       : session_(session),
         options_(options),
         operation_(operation),
@@ -19,14 +18,15 @@ class SettingRestore {
 
   Result<void> run() {
     auto restored = attempt();
-    if (restored) return record_restored(session_, operation_, *restored);
+    if (restored) return record_restored(session_, operation_, with_copy(std::move(*restored)));
     // Only a new look at the disk tells what is where: resume takes it.
     if (unsure_) return std::unexpected(std::move(restored).error());
     const Code code = restored.error().code;
     const char* outcome = code == Code::conflict || code == Code::changed || code == Code::ambiguous
                               ? "conflict"
                               : "failed";
-    return record_restored(session_, operation_, {false, outcome, reason_of(restored.error())});
+    return record_restored(session_, operation_,
+                           with_copy({false, outcome, reason_of(restored.error())}));
   }
 
  private:
@@ -34,6 +34,17 @@ class SettingRestore {
   /// A further name of the held original, which is what is exchanged: so it cannot be lost.
   [[nodiscard]] std::string back_name() const { return entry_.hold_name + ".back"; }
   [[nodiscard]] const FileId& original() const { return entry_.metadata.stat.id; }
+
+  /// Where a replaced file cannot go back its copy may go to the outbox.
+  Restored with_copy(Restored restored) const {
+    if (plan_.action != plan::Action::replace_file || restored.outcome != "conflict")
+      return restored;
+    std::unique_ptr<host::File> held;
+    if (hold_ != nullptr)
+      if (auto file = hold_->open_file(entry_.hold_name, host::Access::read))
+        held = std::move(*file);
+    return to_outbox(session_, options_, operation_, held.get(), restored.reason);
+  }
 
   Result<Restored> attempt() {
     TRY_LET(parent_, session_.parent(entry_.path, entry_.parent));
@@ -54,6 +65,11 @@ class SettingRestore {
     if (same_file(stat.id, entry_.metadata.stat.id, false) &&
         (!removed || current.sha256 == entry_.sha256))
       return never_changed(**target, current);
+    if (plan_.action == plan::Action::replace_file && entry_.metadata.privileged() &&
+        options_.privileges == host::Privileges::strip)
+      return Restored{
+          false, "refused",
+          "it carries setuid, setgid or capabilities: --with-privileges puts them back"};
 
     TRY_LET(const bool held, holds_original());
     if (held && current.sha256 == entry_.after_sha256) return exchange_original(**target);
@@ -204,27 +220,23 @@ class SettingRestore {
   Result<Restored> merge(host::File& target, const Version& current, bool held) {
     TRY_LET(const std::string before, original_bytes(held));
     TRY_LET(const std::string after, edit_version(session_.root, plan_, before));
-    const setting::FileProvider* provider = setting::find_provider(plan_.setting.provider);
-    if (provider == nullptr)
-      return fail(Code::unsupported, "no provider is named " + plan_.setting.provider,
-                  "use the version of the tool that made the run");
-    TRY_LET(const setting::Edited undone, provider->undo(before, after, current.bytes));
+    TRY_LET(const std::string undone, undo_version(plan_, before, after, current.bytes));
     // An undo that was interrupted around its exchange may have left the file without them.
     const std::uint32_t flags = protection(entry_.metadata);
-    if (undone.bytes == current.bytes) {
+    if (undone == current.bytes) {
       TRY_LET(const Metadata metadata, target.metadata());
       if ((protection(metadata) | flags) != protection(metadata))
         TRY(protect(target, protection(metadata) | flags));
-      TRY(drop_derivable(*provider, before, after, current.bytes));
+      TRY(drop_derivable(before, after, current.bytes));
       return Restored{true, "restored", "the change was already taken back"};
     }
 
-    const bool exact = undone.bytes == before;
+    const bool exact = undone == before;
     TRY_LET(Metadata metadata, target.metadata());
     if (exact) metadata = entry_.metadata;
     metadata.inode_flags |= flags;
     TRY_LET(const std::string prepared, free_name(entry_.hold_name + ".undo"));
-    TRY_LET(const auto built, build_version(session_.host, *hold_, undone.bytes, metadata));
+    TRY_LET(const auto built, build_version(session_.host, *hold_, undone, metadata));
     if (exact) TRY(built->set_times(metadata.stat.accessed, metadata.stat.modified));
     TRY(built->sync());
     TRY(hold_->link_file(*built, prepared));
@@ -236,20 +248,20 @@ class SettingRestore {
       if (left && left->id.inode == made.id.inode) TRY(hold_->remove_file(prepared));
       return written_meanwhile();
     }
-    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone.bytes), metadata, made.id, wanted));
+    TRY_LET(Restored restored, finish(crypto::sha256_hex(undone), metadata, made.id, wanted));
     if (!restored.ok) return restored;
     // What is left there was read before: every edit of others in it lives on in the merged
     // version.
     TRY(hold_->remove_file(prepared));
-    TRY(drop_derivable(*provider, before, after, undone.bytes));
+    TRY(drop_derivable(before, after, undone));
     if (!exact) restored.reason = "merged: later edits by others were kept";
     return restored;
   }
 
   /// What a crash of an earlier undo left in the hold goes when nothing in it is lost: it is the
   /// version that is now at the place, or taking our change out of it gives that version.
-  Result<void> drop_derivable(const setting::FileProvider& provider, const std::string& before,
-                              const std::string& after, const std::string& placed) {
+  Result<void> drop_derivable(const std::string& before, const std::string& after,
+                              const std::string& placed) {
     std::vector<std::string> left;
     const std::string stem = entry_.hold_name + ".undo-";
     TRY(hold_->each_entry([&](std::string_view name, FileKind) {
@@ -259,8 +271,8 @@ class SettingRestore {
     }));
     for (const std::string& name : left) {
       TRY_LET(const std::string bytes, host::read_whole(*hold_, name, max_setting_bytes));
-      auto undone = provider.undo(before, after, bytes);
-      if (bytes == placed || (undone && undone->bytes == placed)) TRY(hold_->remove_file(name));
+      auto undone = undo_version(plan_, before, after, bytes);
+      if (bytes == placed || (undone && *undone == placed)) TRY(hold_->remove_file(name));
     }
     return hold_->sync();
   }
@@ -319,9 +331,9 @@ class SettingRestore {
 
 }  // namespace
 
-Result<void> restore_setting(Session& session, const RollbackOptions& options,
-                             OperationState& operation) {
-  TRY(SettingRestore(session, options, operation).run());
+Result<void> restore_exchanged(Session& session, const RollbackOptions& options,
+                               OperationState& operation) {
+  TRY(VersionRestore(session, options, operation).run());
   return session.flush();
 }
 

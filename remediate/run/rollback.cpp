@@ -114,7 +114,7 @@ Result<bool> restore_all(Session& session, const RollbackOptions& options,
       TRY(restore_directory_value(session, *selected[next++]));
       continue;
     }
-    if (selected[next]->operation->action == plan::Action::reset_setting) {
+    if (plan::exchanges_file(*selected[next]->operation)) {
       OperationState& operation = *selected[next++];
       const RawPath& path = operation.operation->path;
       if (waiting.contains(path)) {
@@ -125,7 +125,7 @@ Result<bool> restore_all(Session& session, const RollbackOptions& options,
                                  session.run.name + "` again"}));
         TRY(session.flush());
       } else {
-        TRY(restore_setting(session, options, operation));
+        TRY(restore_exchanged(session, options, operation));
         if (operation.state != State::restored && operation.outcome == "failed")
           waiting.insert(path);
       }

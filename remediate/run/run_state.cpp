@@ -299,8 +299,8 @@ std::string status_of(const Run& run, const std::string& phase) {
       if (state == State::finalized) ++good;
     } else {
       ++wanted;
-      if (state == State::done &&
-          (operation.outcome == "quarantined" || operation.outcome == "reset"))
+      if (state == State::done && (operation.outcome == "quarantined" ||
+                                   operation.outcome == "reset" || operation.outcome == "replaced"))
         ++good;
     }
   }

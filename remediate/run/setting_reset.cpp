@@ -8,9 +8,9 @@
 namespace remediate::run {
 namespace {
 
-class Reset {
+class Exchange {
  public:
-  Reset(Session& session, OperationState& operation)
+  Exchange(Session& session, OperationState& operation)
       : session_(session), operation_(operation), plan_(*operation.operation) {}
 
   Result<void> run() {
@@ -142,7 +142,8 @@ class Reset {
 
     // The new version is made before the intent, so that the record can tell it from all others;
     // it has no name until then.
-    auto built = build_version(session_.host, *hold_, *edited, *metadata);
+    auto built =
+        build_version(session_.host, *hold_, *edited, metadata_of_version(plan_, *metadata));
     if (!built) return give_up(built.error());
     TRY_LET(const FileStat made, (*built)->stat());
 
@@ -160,7 +161,8 @@ class Reset {
     entry.parent_after = parent->modified;
     entry.hold = place_;
     entry.hold_name = hold_name();
-    entry.after_sha256 = plan_.setting.after_sha256;
+    entry.details = plan_.details;
+    entry.after_sha256 = plan::exchanged_sha256(plan_);
     TRY(session_.record(operation_, journal::type::intent,
                         Json{{"entry", quarantine::to_json(entry)}, {"built", to_json(made.id)}}));
     TRY(session_.flush());
@@ -269,7 +271,9 @@ class Reset {
   Result<void> conclude() {
     auto checked =
         parent_ ? check_target() : fail(Code::changed, "its folder is gone or another one");
-    const std::string outcome = checked ? "reset" : "unknown";
+    const std::string outcome = !checked                                     ? "unknown"
+                                : plan_.action == plan::Action::replace_file ? "replaced"
+                                                                             : "reset";
     TRY(session_.record(
         operation_, journal::type::done,
         Json{{"outcome", outcome}, {"reason", checked ? "" : reason_of(checked.error())}}));
@@ -338,8 +342,8 @@ Result<void> seal_held(Session& session, OperationState& operation, const host::
   return session.flush();
 }
 
-Result<void> reset_setting(Session& session, OperationState& operation) {
-  return Reset(session, operation).run();
+Result<void> exchange_file(Session& session, OperationState& operation) {
+  return Exchange(session, operation).run();
 }
 
 }  // namespace remediate::run

@@ -4,13 +4,14 @@
 
 namespace remediate::run {
 
-/// Changes one configuration file by compare and swap: the new version is built in the hold and
+/// Puts another version of one file at its place by compare and swap: of a configuration file the
+/// edited one, of a replaced file the known good one. The new version is built in the hold and
 /// exchanged with the target; what was displaced must be the approved version, else it is
 /// exchanged back. The displaced original stays in the hold and is sealed. Any state from planned
 /// to sealed is continued.
-[[nodiscard]] Result<void> reset_setting(Session& session, OperationState& operation);
+[[nodiscard]] Result<void> exchange_file(Session& session, OperationState& operation);
 
-/// What the hold has for an operation on a setting.
+/// What the hold has for an operation that exchanges a file.
 struct Held {
   enum class What : std::uint8_t { nothing, original, own_version, stranger } what = What::nothing;
   std::string name;

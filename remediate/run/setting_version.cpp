@@ -1,5 +1,6 @@
 #include "remediate/run/setting_version.h"
 
+#include "remediate/base/dos_attributes.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
@@ -59,6 +60,10 @@ Result<Version> read_version(const host::File& file) {
 
 Result<std::string> edit_version(const host::Directory& root, const plan::Operation& operation,
                                  const std::string& before) {
+  if (operation.action == plan::Action::replace_file) {
+    TRY(check_difference(operation, before, operation.replacement.bytes));
+    return operation.replacement.bytes;
+  }
   TRY_LET(const setting::FileProvider* provider, provider_of(operation));
   std::vector<setting::Edit> edits;
   for (const plan::SettingEdit& planned : operation.setting.edits) {
@@ -82,6 +87,12 @@ Result<std::string> edit_version(const host::Directory& root, const plan::Operat
 
 Result<void> check_difference(const plan::Operation& operation, const std::string& before,
                               const std::string& after) {
+  if (operation.action == plan::Action::replace_file) {
+    if (crypto::sha256_hex(after) != operation.replacement.sha256)
+      return fail(Code::changed, "what is at its place is not the known good version",
+                  "look what wrote it there");
+    return {};
+  }
   TRY_LET(const setting::FileProvider* provider, provider_of(operation));
   TRY_LET(const std::vector<setting::Difference> found, provider->compare(before, after));
   bool same = found.size() == operation.setting.differences.size();
@@ -91,6 +102,29 @@ Result<void> check_difference(const plan::Operation& operation, const std::strin
     return fail(Code::changed, "the difference in meaning is not the one that was approved",
                 "make a new plan");
   return {};
+}
+
+Result<std::string> undo_version(const plan::Operation& operation, const std::string& before,
+                                 const std::string& after, const std::string& current) {
+  if (operation.action == plan::Action::replace_file) {
+    if (current == after || current == before) return before;
+    return fail(Code::conflict,
+                "others changed the file since the known good version was put there",
+                "look who did; nothing was overwritten");
+  }
+  TRY_LET(const setting::FileProvider* provider, provider_of(operation));
+  TRY_LET(setting::Edited undone, provider->undo(before, after, current));
+  return std::move(undone.bytes);
+}
+
+Metadata metadata_of_version(const plan::Operation& operation, Metadata original) {
+  if (operation.action != plan::Action::replace_file) return original;
+  original = without_hiding(std::move(original));
+  original.stat.mode &= 01777u;
+  std::erase_if(original.attributes, [](const ExtendedAttribute& attribute) {
+    return attribute.name == "security.capability";
+  });
+  return original;
 }
 
 Result<std::unique_ptr<host::File>> build_version(host::Host& host,

@@ -15,6 +15,8 @@
 #include "remediate/playbook/parse.h"
 #include "remediate/playbook/trust.h"
 #include "remediate/run/baseline.h"
+#include "remediate/run/compiled_scan.h"
+#include "remediate/run/known_good.h"
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
 #include "remediate/setting/iis_protect.h"
@@ -65,6 +67,9 @@ class Surveyor {
     TRY(scan_files());
     TRY(compare_baselines());
     TRY(read_settings());
+    TRY_LET(survey_.good_files,
+            read_known_good(host_, options_.known_good, playbooks_, survey_.issues));
+    TRY(find_compiled());
     for (const observe::Issue& found : located_) issue(found);
     find_claims();
     return std::move(survey_);
@@ -246,6 +251,19 @@ class Surveyor {
     return {};
   }
 
+  Result<void> find_compiled() {
+    std::vector<CompiledFolder> folders;
+    for (const playbook::Playbook& playbook : playbooks_)
+      for (const playbook::Step& step : playbook.steps)
+        for (const playbook::SpelledPath& folder : step.compiled) {
+          TRY_LET(const std::vector<RawPath> places,
+                  observe::locate(root_, spelled(folder), variables_of(playbook), &located_));
+          for (const RawPath& place : places) folders.push_back({playbook.id, step.id, place});
+        }
+    survey_.compiled = scan_compiled(root_, folders, survey_.matches, survey_.issues);
+    return {};
+  }
+
   /// Whoever may write configuration files decides how many there are.
   bool take(const std::string& bytes, const RawPath& place) {
     if (bytes.size() <= options_.max_settings_bytes - settings_bytes_) {
@@ -266,6 +284,8 @@ class Surveyor {
       if (match.exclusion.empty() && match.authorises == playbook::Authorises::remove)
         targets.insert(match.path);
     for (const plan::SettingObservation& setting : survey_.settings) targets.insert(setting.path);
+    for (const auto& record : survey_.compiled.records) targets.insert(record.path);
+    for (const auto& [path, assembly] : survey_.compiled.assemblies) targets.insert(path);
     const std::vector<RawPath> files(targets.begin(), targets.end());
     const std::vector<observe::OwnFile> own = with_real_names(options_.own);
     survey_.claims =
@@ -346,6 +366,8 @@ std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const p
     std::optional<std::string> reason;
     if (operation.action == plan::Action::quarantine)
       reason = guards.against_removal(operation.path, {wanted.metadata, {}, wanted.filesystem});
+    else if (operation.action == plan::Action::replace_file)
+      reason = guards.against_replacement(operation.path, {wanted.metadata, {}, wanted.filesystem});
     else if (operation.action == plan::Action::reset_setting && !operation.setting.directory)
       reason = guards.against_edit(operation);
     if (reason) refused.emplace(operation.path, std::move(*reason));

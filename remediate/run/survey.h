@@ -21,6 +21,7 @@ struct SurveyOptions {
   /// Of all configuration files that a plan looks at; what comes on top is an issue.
   std::uint64_t max_settings_bytes = 256u << 20;
   std::vector<observe::OwnFile> own;  // what else is the tool's: playbooks, the plan to be written
+  std::vector<std::string> known_good{};  // folders with files to put back
   /// As ClaimQuestion::in_use.
   const Result<host::FilesInUse>* in_use = nullptr;
   /// What is known to be good; must outlive the options.

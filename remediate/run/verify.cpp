@@ -177,6 +177,11 @@ Result<journal::Contents> read_contents(const Store& store, const Run& run) {
   return journal::read_journal(bytes);
 }
 
+Result<std::string> sha256_at(const host::Directory& folder, std::string_view name) {
+  TRY_LET(const auto file, folder.open_file(name, host::Access::read));
+  return file_sha256(*file);
+}
+
 class Verifier {
  public:
   Verifier(host::Host& host, const Store& store, const VerifyOptions& options)
@@ -336,6 +341,11 @@ class Verifier {
       if (parent->stat_entry(entry.path.name()))
         notice(where,
                "something is at its place again: it came back, or something new has its name");
+    if (parent && operation.operation->action == plan::Action::replace_file &&
+        (operation.state == State::done || operation.state == State::finalized))
+      if (auto now = sha256_at(*parent, entry.path.name()); !now || *now != entry.after_sha256)
+        notice(where, "the known good version is no longer at its place: " +
+                          (now ? "sha256 " + *now : reason_of(now.error())));
     const bool gone = operation.state == State::restored || operation.state == State::finalized ||
                       operation.state == State::finalizing || operation.state == State::restoring;
     if (gone) return;

@@ -114,12 +114,14 @@ void Scene::judge_operations(const Case& one, const Ended& ended, Problems& prob
     const auto there = now.find(name);
     const bool whole = there != now.end() &&
                        differences(before_.at(name), there->second, {.links = false}).empty();
-    const bool reset = there != now.end() && there->second.bytes == sample_.config_after;
+    const auto version = sample_.exchanged.find(name);
+    const bool exchanged = version != sample_.exchanged.end();
+    const bool reset = exchanged && there != now.end() && there->second.bytes == version->second;
     const bool gone = there == now.end();
     const bool begins = one.step == Step::apply || one.step == Step::resume;
     bool good = true;
-    if (one_of(outcome, {"quarantined", "reset", "finalized", "kept"}))
-      good = name == sample_.config ? reset : gone;
+    if (one_of(outcome, {"quarantined", "replaced", "reset", "finalized", "kept"}))
+      good = exchanged ? reset : gone;
     else if (outcome == "restored" && operation.value("reason", "").empty())
       good = whole;
     else if (begins && one_of(outcome, {"failed", "refused", "not_started"}))

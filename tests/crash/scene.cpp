@@ -116,8 +116,12 @@ Words Scene::words(Step step) const {
   switch (step) {
     case Step::init:
       return tool_words({"init"});
-    case Step::plan:
-      return tool_words({"plan", "-p", setup_.playbook, "--root", tree(), "-o", plan});
+    case Step::plan: {
+      Words all = {"plan", "-p", setup_.playbook, "--root", tree(), "-o", plan};
+      if (!sample_.replaced.empty())
+        all.insert(all.end(), {"--known-good", good_folder(setup_.playbook)});
+      return tool_words(all);
+    }
     case Step::apply:
       return tool_words({"apply", plan, "--confirm", json_string(read_file(plan), "plan_id")});
     case Step::resume:
@@ -276,16 +280,18 @@ void Scene::judge_store(Problems& problems, std::size_t held) const {
 void Scene::judge_applied(Problems& problems, std::size_t held) const {
   Snapshot wanted = before_;
   for (const std::string& target : sample_.targets) wanted.erase(target);
-  Facts config = wanted.at(sample_.config);
-  config.bytes = sample_.config_after;
-  wanted.erase(sample_.config);
   Snapshot found = snapshot(tree());
-  const auto now = found.find(sample_.config);
-  if (now == found.end()) {
-    problems.emplace_back("applied: the settings file is missing");
-  } else {
-    for (const std::string& one : differences(config, now->second, {.modified = false}))
-      problems.push_back("applied: settings file: " + one);
+  for (const auto& [name, bytes] : sample_.exchanged) {
+    Facts after = wanted.at(name);
+    after.bytes = bytes;
+    wanted.erase(name);
+    const auto now = found.find(name);
+    if (now == found.end()) {
+      problems.push_back("applied: " + shown(name) + " is missing");
+      continue;
+    }
+    for (const std::string& one : differences(after, now->second, {.modified = false}))
+      problems.push_back("applied: " + shown(name) + ": " + one);
     found.erase(now);
   }
   for (const std::string& one : differences(wanted, found, setup_.same_files))

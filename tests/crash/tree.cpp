@@ -211,16 +211,16 @@ std::vector<std::string> differences(const Snapshot& wanted, const Snapshot& fou
 
 std::vector<std::string> Sample::originals() const {
   std::vector<std::string> all = targets;
-  all.push_back(config);
+  for (const auto& [name, bytes] : exchanged) all.push_back(name);
   return all;
 }
 
-Sample build_sample(const std::string& folder, bool twins) {
+Sample build_sample(const std::string& folder, bool all) {
   Sample sample;
   sample.targets = {"srv/www/odd/odd\xff\n na'me \xe2\x80\xae$(x).php", "srv/www/up/pair-a.php",
                     "srv/www/up/pair-b.php"};
   sample.config = "Windows/System32/inetsrv/config/applicationHost.config";
-  sample.config_after = config_bytes(false);
+  sample.exchanged[sample.config] = config_bytes(false);
   for (const char* name :
        {"srv/www/odd", "srv/www/up", "srv/www/good", "Windows/System32/inetsrv/config"})
     fs::create_directories(folder + "/" + name);
@@ -243,11 +243,20 @@ Sample build_sample(const std::string& folder, bool twins) {
   const std::string fixed =
       make(sample.targets[2], "inert sample three", 0444, 1600000002, 999999999);
   make(sample.config, config_bytes(true), 0640, 1600000003, 42);
-  if (twins) {
+  if (all) {
     sample.targets.insert(sample.targets.end(), {"srv/www/odd/twin.php", "srv/www/up/twin.php"});
     const std::string first = make(sample.targets[3], "inert sample four", 0600, 1600000009, 9);
     if (link(first.c_str(), (folder + "/" + sample.targets[4]).c_str()) != 0)
       stop("this file system has no hard links; use --folder");
+    sample.replaced = "srv/www/auth/login.php";
+    sample.good = "a login page as it was shipped\n";
+    sample.exchanged[sample.replaced] = sample.good;
+    fs::create_directories(folder + "/srv/www/auth");
+    const std::string login = make(sample.replaced, "inert sample five", 0644, 1600000010, 10);
+    if (lsetxattr(login.c_str(), "user.origin", "c", 1, 0) != 0)
+      stop("this file system has no user attributes; use --folder");
+    if (root && !set_flags(login, FS_IMMUTABLE_FL))
+      stop("this file system has no immutable flag; use --folder");
   }
   make("srv/www/odd/odd.php", "a good neighbour\n", 0640, 1600000004, 5);
   make("srv/www/up/pair-c.php", "another good one\n", 0644, 1600000005, 6);
@@ -259,11 +268,13 @@ Sample build_sample(const std::string& folder, bool twins) {
   return sample;
 }
 
+std::string good_folder(const std::string& playbook) { return playbook + ".good"; }
+
 void write_playbook(const std::string& file, const std::string& tree, const Sample& sample) {
   nlohmann::json digests = nlohmann::json::array();
   for (const std::string& target : sample.targets)
     digests.push_back(sha256_of(tree + "/" + target));
-  const nlohmann::json playbook = {
+  nlohmann::json playbook = {
       {"format_version", 1},
       {"id", "playbook--5f0d7c1a-3a52-4d0b-8a64-0d6b2f6c9e11"},
       {"name", "Kill sweep"},
@@ -299,6 +310,26 @@ void write_playbook(const std::string& file, const std::string& tree, const Samp
          {"change", {{"kind", "remove_element"}}}},
         {{"id", "tell"}, {"action", "instruct"}, {"text", "Look where the files came from."}},
         {{"id", "remove"}, {"action", "quarantine"}, {"indicators", {"files"}}}}}};
+  if (!sample.replaced.empty()) {
+    fs::create_directories(good_folder(file));
+    const std::string good =
+        good_folder(file) + "/" + fs::path(sample.replaced).filename().string();
+    write_file(good, sample.good);
+    playbook["indicators"].push_back(
+        {{"id", "overwritten"},
+         {"name", "A page of the product that was overwritten"},
+         {"scopes", {"web"}},
+         {"match", {{"sha256", {sha256_of(tree + "/" + sample.replaced)}}}},
+         {"confidence", "high"},
+         {"authorises", "remove"}});
+    const nlohmann::json put_back = {{"id", "put-back"},
+                                     {"action", "replace_file"},
+                                     {"indicators", {"overwritten"}},
+                                     {"known_good",
+                                      {{{"name", fs::path(sample.replaced).filename().string()},
+                                        {"sha256", {sha256_of(good)}}}}}};
+    playbook["steps"].insert(playbook["steps"].begin() + 1, put_back);
+  }
   write_file(file, playbook.dump(1) + "\n");
 }
 

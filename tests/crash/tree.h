@@ -42,12 +42,17 @@ std::vector<std::string> differences(const Snapshot& wanted, const Snapshot& fou
 struct Sample {
   std::vector<std::string> targets;  // the files that go
   std::string config;                // the settings file that is edited
-  std::string config_after;          // its bytes afterwards
+  /// Files that get another version, the settings file among them, and its bytes.
+  std::map<std::string, std::string> exchanged;
+  std::string replaced, good;  // a file that known good bytes replace; empty where there is none
   [[nodiscard]] std::vector<std::string> originals() const;
 };
-/// `twins`: with a file of two names (hard links), both of which go.
-Sample build_sample(const std::string& folder, bool twins);
-/// Writes the playbook that removes the targets by their digests, which `sha256sum` tells.
+/// `all`: with a file of two names (hard links), both of which go, and one that is replaced.
+Sample build_sample(const std::string& folder, bool all);
+/// Where the known good version lies that goes with a playbook.
+std::string good_folder(const std::string& playbook);
+/// Writes the playbook that removes the targets by their digests, which `sha256sum` tells, and the
+/// known good version of what is replaced.
 void write_playbook(const std::string& file, const std::string& tree, const Sample& sample);
 
 /// Whether files below can have the attributes and flags that the sample needs.

@@ -50,7 +50,7 @@ void check(const Playbook& playbook) {
       require(found != playbook.indicators.end());
       if (step.action == Action::instruct) continue;
       require(found->authorises == Authorises::remove);
-      require((step.action == Action::quarantine) == found->match.has_value());
+      require((step.action != Action::reset_setting) == found->match.has_value());
     }
   }
 }

@@ -55,6 +55,8 @@ struct SweepWorld : MemoryWorld {
   SweepWorld() {
     world->protect("www/shell-a.php", host::flag_immutable);
     world->protect("etc-iis/host.config", host::flag_immutable);
+    world->overwrite_page();
+    world->protect(page, host::flag_immutable);
     before = world->snapshot();
     originals = inodes(host, world->target());
     plan = world->plan();

@@ -200,6 +200,14 @@ void World::fill() {
   file("etc-iis/host.config", configuration, 0640);
 }
 
+void World::overwrite_page() {
+  file(page, bad_page, 0640);
+  known_good_ = target_ + "-good";
+  const auto folder = must(host_.make_root(known_good_));
+  const auto good = must(folder->create_file("login.php", 0600));
+  must(good->write_at(0, good_page));
+}
+
 Snapshot World::snapshot() { return test::snapshot(host_, target_); }
 
 plan::PlanFile World::plan() { return must(try_plan()); }
@@ -217,6 +225,10 @@ Result<plan::PlanFile> World::try_plan() {
   if (exchange != nullptr) {
     playbooks.insert(playbooks.begin(), directory_playbook());
     survey.directory = must(exchange->virtual_directories());
+  }
+  if (!known_good_.empty()) {
+    playbooks.push_back(pages_playbook());
+    survey.known_good = {known_good_};
   }
   return make_plan(host_, playbooks, host_policy, survey);
 }
@@ -343,6 +355,33 @@ playbook::Playbook shells_playbook() {
                     step("remove", playbook::Action::quarantine, {"shells"}),
                     step("reset-y", playbook::Action::reset_setting, {"vdir-y"}),
                     step("update", playbook::Action::instruct, {"shells"})};
+  return playbook;
+}
+
+playbook::Playbook pages_playbook() {
+  playbook::Playbook playbook;
+  playbook.id = "playbook--11111111-2222-3333-4444-777777777777";
+  playbook.name = "Test pages";
+  playbook.revision = 1;
+  playbook.sha256 = std::string(64, 'c');
+  playbook::Scope scope;
+  scope.id = "web";
+  scope.folders = {{"/www", playbook::Spelling::posix}};
+  scope.include = {"**/*.php"};
+  playbook.scopes = {scope};
+  playbook::Indicator overwritten;
+  overwritten.id = "overwritten";
+  overwritten.name = "An overwritten page";
+  overwritten.scopes = {"web"};
+  overwritten.authorises = playbook::Authorises::remove;
+  playbook::Condition digest;
+  digest.kind = playbook::Condition::Kind::sha256;
+  digest.values = {crypto::sha256_hex(bad_page)};
+  overwritten.match = digest;
+  playbook.indicators = {overwritten};
+  playbook::Step made = step("put-back", playbook::Action::replace_file, {"overwritten"});
+  made.known_good = {{"login.php", {crypto::sha256_hex(good_page)}}};
+  playbook.steps = {made};
   return playbook;
 }
 

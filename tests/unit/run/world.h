@@ -85,6 +85,9 @@ class World {
 
   /// Three shells, a clean file, and a configuration with a virtual directory to be removed.
   void fill();
+  /// A page of the product that was overwritten, and a folder with its known good version. Plans
+  /// put it back from then on.
+  void overwrite_page();
 
   [[nodiscard]] Snapshot snapshot();
   [[nodiscard]] plan::PlanFile plan();
@@ -116,7 +119,7 @@ class World {
  private:
   [[nodiscard]] ApplyOptions options(const Store& store) const;
   host::Host& host_;
-  std::string target_, store_;
+  std::string target_, store_, known_good_;
 };
 
 /// A world in memory with a further mount at target/data, and its store made.
@@ -137,7 +140,13 @@ struct NativeWorld {
   std::unique_ptr<World> world;
 };
 
+inline constexpr const char* page = "www/login.php";
+inline constexpr const char* bad_page = "overwritten page\n";
+inline constexpr const char* good_page = "login page as it was shipped\n";
+
 [[nodiscard]] playbook::Playbook shells_playbook();
+/// Replaces `page` where it is bad_page by good_page.
+[[nodiscard]] playbook::Playbook pages_playbook();
 /// Takes external URLs with a script away.
 [[nodiscard]] playbook::Playbook directory_playbook();
 [[nodiscard]] std::string findings(const VerifyReport& report);

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "remediate/plan/guards.h"
+#include "remediate/plan/planner.h"
+
+namespace remediate::plan {
+
+/// Adds to a plan what ASP.NET keeps of the pages that it removes: behind each page's removal its
+/// record, behind the records their assembly, when no page that stays is compiled into it. What is
+/// left alone is an exclusion or a review.
+void plan_compiled(const PlanRequest& request, const Survey& survey, const Guards& guards,
+                   Plan& plan);
+
+/// Whether the virtual path can be that of the file: it ends the file's path, and says more than a
+/// name unless the file lies in a folder wwwroot.
+[[nodiscard]] bool serves(std::string_view virtual_path, const RawPath& page);
+
+}  // namespace remediate::plan

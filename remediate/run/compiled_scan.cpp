@@ -1,0 +1,149 @@
+#include "remediate/run/compiled_scan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "remediate/base/encoding.h"
+#include "remediate/observe/scan.h"
+#include "remediate/plan/replacement_plan.h"
+
+namespace remediate::run {
+namespace {
+
+constexpr std::size_t max_entries = 500'000;
+constexpr std::size_t max_records = 50'000;
+constexpr std::size_t max_depth = 16;
+constexpr std::uint64_t max_assembly_bytes = 32u << 20;
+
+std::string lower(std::string_view text) {
+  std::string made(text);
+  for (char& c : made)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return made;
+}
+
+class CompiledScan {
+ public:
+  CompiledScan(const host::Directory& root, const std::vector<match::FileMatch>& matches,
+               std::vector<plan::IssueReport>& issues)
+      : root_(root), issues_(issues) {
+    for (const match::FileMatch& match : matches)
+      if (match.exclusion.empty() && match.authorises == playbook::Authorises::remove)
+        names_.insert(lower(match.path.name()));
+  }
+
+  void look(const CompiledFolder& where) {
+    if (names_.empty()) return;
+    std::vector<RawPath> waiting{where.folder};
+    const std::size_t top = where.folder.components().size();
+    while (!waiting.empty()) {
+      const RawPath at = std::move(waiting.back());
+      waiting.pop_back();
+      std::vector<RawPath> records;
+      std::vector<RawPath> assemblies;
+      if (!list(at, top, waiting, records, assemblies)) return;
+      std::ranges::sort(records);
+      for (const RawPath& record : records) read(where, record, assemblies);
+    }
+  }
+
+  plan::CompiledPages take() { return std::move(found_); }
+
+ private:
+  void issue(const char* kind, const RawPath& path, std::string reason) {
+    issues_.push_back({kind, path.display(), std::move(reason)});
+  }
+
+  /// False when a bound was reached.
+  bool list(const RawPath& at, std::size_t top, std::vector<RawPath>& waiting,
+            std::vector<RawPath>& records, std::vector<RawPath>& assemblies) {
+    const auto directory = root_.open_directory(at, host::Mounts::cross);
+    if (!directory) {
+      issue("unreadable", at, directory.error().text());
+      return true;
+    }
+    const auto listed = (*directory)->each_entry([&](std::string_view name, FileKind kind) {
+      if (++entries_ > max_entries || records_ > max_records) return false;
+      auto path = at.child(name);
+      if (!path) return true;
+      if (kind == FileKind::unknown)
+        if (const auto stat = (*directory)->stat_entry(name)) kind = stat->kind;
+      if (kind == FileKind::directory && path->components().size() < top + max_depth) {
+        waiting.push_back(std::move(*path));
+      } else if (kind == FileKind::regular && lower(name).ends_with(".compiled")) {
+        ++records_;
+        records.push_back(std::move(*path));
+      } else if (kind == FileKind::regular && lower(name).ends_with(".dll")) {
+        assemblies.push_back(std::move(*path));
+      }
+      return true;
+    });
+    if (!listed) issue("unreadable", at, listed.error().text());
+    if (entries_ <= max_entries && records_ <= max_records) return true;
+    // Without all records nobody knows which pages share an assembly.
+    found_ = {};
+    names_.clear();
+    issue("too_many", at, "more compiled pages than are looked through: none of them is removed");
+    return false;
+  }
+
+  /// PAGE.HASH.compiled
+  [[nodiscard]] bool named_like_a_match(std::string_view name) const {
+    const std::string small = lower(name);
+    return std::ranges::any_of(
+        names_, [&](const std::string& page) { return small.starts_with(page + "."); });
+  }
+
+  void read(const CompiledFolder& where, const RawPath& path,
+            const std::vector<RawPath>& assemblies) {
+    auto file = observe::read_setting_file(root_, path, setting::max_compiled_bytes);
+    Result<setting::CompiledPage> parsed =
+        file ? setting::parse_compiled_page(file->bytes) : std::unexpected(std::move(file).error());
+    if (!parsed) {
+      found_.unread_in.emplace(path.parent(), path);
+      if (!named_like_a_match(path.name())) return;
+      found_.records.push_back(
+          {where.playbook, where.step, path, {}, parsed.error().text(), "", {}, {}});
+      return;
+    }
+    const auto dll = std::ranges::find_if(assemblies, [&](const RawPath& one) {
+      return plan::same_name(one.name(), parsed->assembly + ".dll", true);
+    });
+    const std::size_t slash = parsed->virtual_path.rfind('/');
+    const bool wanted = names_.contains(lower(parsed->virtual_path.substr(slash + 1)));
+    if (dll != assemblies.end()) {
+      found_.users[*dll].emplace(path, parsed->virtual_path);
+      if (wanted) read_assembly(*dll);
+    }
+    if (wanted)
+      found_.records.push_back({where.playbook, where.step, path, std::move(*parsed), "",
+                                std::move(file->sha256), std::move(file->facts),
+                                dll == assemblies.end() ? RawPath() : *dll});
+  }
+
+  void read_assembly(const RawPath& path) {
+    if (found_.assemblies.contains(path)) return;
+    auto file = observe::read_setting_file(root_, path, max_assembly_bytes);
+    if (!file) return issue("unreadable", path, file.error().text());
+    found_.assemblies[path] = {std::move(file->sha256), std::move(file->facts)};
+  }
+
+  const host::Directory& root_;
+  std::vector<plan::IssueReport>& issues_;
+  std::set<std::string> names_;  // of pages that may go, lower case
+  plan::CompiledPages found_;
+  std::size_t entries_ = 0, records_ = 0;
+};
+
+}  // namespace
+
+plan::CompiledPages scan_compiled(const host::Directory& root,
+                                  const std::vector<CompiledFolder>& folders,
+                                  const std::vector<match::FileMatch>& matches,
+                                  std::vector<plan::IssueReport>& issues) {
+  CompiledScan scan(root, matches, issues);
+  for (const CompiledFolder& folder : folders) scan.look(folder);
+  return scan.take();
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include "remediate/host/host.h"
+#include "remediate/plan/planner.h"
+
+namespace remediate::run {
+
+/// A folder in which a step looks for what ASP.NET keeps of compiled pages.
+struct CompiledFolder {
+  std::string playbook;
+  std::string step;
+  RawPath folder;
+};
+
+/// Every record there is read, since it tells which pages share an assembly; records of pages with
+/// the name of a match, and their assemblies, come with all that a removal must know. Changes
+/// nothing. What cannot be read or goes beyond a bound is an issue.
+[[nodiscard]] plan::CompiledPages scan_compiled(const host::Directory& root,
+                                                const std::vector<CompiledFolder>& folders,
+                                                const std::vector<match::FileMatch>& matches,
+                                                std::vector<plan::IssueReport>& issues);
+
+}  // namespace remediate::run

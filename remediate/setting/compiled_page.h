@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "remediate/base/error.h"
+
+namespace remediate::setting {
+
+inline constexpr std::size_t max_compiled_bytes = 64u << 10;
+
+/// What ASP.NET keeps of a page that it compiled, in PAGE.HASH.compiled: which page, and which
+/// assembly beside that file holds its code.
+struct CompiledPage {
+  std::string virtual_path;  // "/aspnet_client/x.aspx"; components are plain names
+  std::string assembly;      // "App_Web_ab12cd34": a plain name, without ".dll"; may be empty
+};
+
+/// Strict: a preserve element with a virtualPath. bad_input for anything else, and for names that
+/// lead elsewhere ("..", separators, another assembly than ASP.NET makes for pages).
+[[nodiscard]] Result<CompiledPage> parse_compiled_page(std::string_view bytes);
+
+}  // namespace remediate::setting
