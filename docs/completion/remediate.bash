@@ -5,7 +5,7 @@ _remediate() {
   COMPREPLY=()
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="check plan show approve apply resume rollback finalize verify list export init baseline"
+  local commands="check plan show approve apply resume rollback finalize verify list export import init baseline"
   local global="--store --policy --format -q --quiet --no-input --no-sandbox --version --help"
 
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -21,17 +21,20 @@ _remediate() {
   case $prev in
     --format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur"); return ;;
     --as) mapfile -t COMPREPLY < <(compgen -W "infected-zip ocsf" -- "$cur"); return ;;
+    --from) mapfile -t COMPREPLY < <(compgen -W "stix misp loki yara hashes" -- "$cur"); return ;;
+    --weak-digests) mapfile -t COMPREPLY < <(compgen -W "review remove" -- "$cur"); return ;;
+    --tlp) mapfile -t COMPREPLY < <(compgen -W "clear green amber amber+strict red" -- "$cur"); return ;;
     --store | --root | --outbox | --known-good)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
       ;;
-    --policy | --cert | --key | --baseline | --baseline-signer | --unsigned-baseline | --html | --recovery-key | --directory | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | -o | -p)
+    --policy | --cert | --key | --baseline | --baseline-signer | --unsigned-baseline | --html | --recovery-key | --directory | --recovery-cert | --signer-cert | --signer-key | --playbook | --output | --out | -o | -p)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
       ;;
-    --confirm | --only | --threads | --witness | --include | --exclude | --name | --product | --build | --source | --recorded-as) return ;;
+    --confirm | --only | --threads | --witness | --include | --exclude | --name | --product | --build | --source | --recorded-as | --folder | --author | --id | --revision | --attack | --yara-score) return ;;
   esac
 
   if [[ -z $command ]]; then
@@ -50,6 +53,7 @@ _remediate() {
     verify) options="--witness --recovery-key" ;;
     export) options="-o --output --as --recovery-key" ;;
     baseline) options="--root --recorded-as --include --exclude --name --product --build --source -o --output --cert --key --threads --baseline-signer" ;;
+    import) options="--from --folder --include --exclude -o --out --output --weak-digests --yara-score --name --author --id --revision --tlp --attack" ;;
     init) options="--signer-cert --signer-key --recovery-cert" ;;
   esac
   if [[ $cur == -* ]]; then
@@ -66,7 +70,7 @@ _remediate() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       fi
       ;;
-    check | approve | apply)
+    check | approve | apply | import)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       ;;

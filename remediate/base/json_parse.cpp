@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "remediate/base/encoding.h"
+#include "remediate/base/foreign_json.h"
 #include "remediate/base/json.h"
 
 namespace remediate {
@@ -57,14 +58,16 @@ void append_pointer(std::string& pointer, std::string_view key) {
 /// Builds the document with a stack of its own, and stops at the first thing refused.
 class Builder final : public nlohmann::json_sax<Json> {
  public:
-  Builder(const JsonLimits& limits, const std::size_t& offset) : limits_(limits), offset_(offset) {}
+  Builder(const JsonLimits& limits, bool fractions, const std::size_t& offset)
+      : limits_(limits), fractions_(fractions), offset_(offset) {}
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
   bool number_integer(number_integer_t value) override { return add(value); }
   bool number_unsigned(number_unsigned_t value) override { return add(value); }
-  bool number_float(number_float_t, const string_t& text) override {
+  bool number_float(number_float_t value, const string_t& text) override {
     const bool integer = text.find_first_of(".eE") == std::string::npos;
+    if (fractions_ && !integer) return add(value);
     return refuse(Kind::number,
                   integer ? "the integer " + display(text, 60) + " does not fit into 64 bits"
                           : "the number " + display(text, 60) +
@@ -175,6 +178,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
 
   const JsonLimits& limits_;
+  const bool fractions_;
   const std::size_t& offset_;
   std::optional<std::size_t> offset_at_error_;
   std::size_t values_ = 0;
@@ -188,9 +192,8 @@ std::unexpected<JsonIssue> issue(Kind kind, std::size_t offset, std::string mess
   return std::unexpected(JsonIssue{kind, {}, offset, std::move(message)});
 }
 
-}  // namespace
-
-std::expected<Json, JsonIssue> parse_json_strict(std::string_view bytes, const JsonLimits& limits) {
+std::expected<Json, JsonIssue> parse(std::string_view bytes, const JsonLimits& limits,
+                                     bool fractions) {
   if (bytes.size() > limits.max_bytes) {
     return issue(Kind::too_large, limits.max_bytes,
                  "it is " + std::to_string(bytes.size()) + " bytes long; at most " +
@@ -204,7 +207,7 @@ std::expected<Json, JsonIssue> parse_json_strict(std::string_view bytes, const J
   }
   std::size_t offset = 0;
   try {
-    Builder builder(limits, offset);
+    Builder builder(limits, fractions, offset);
     const CountedBytes first(bytes.data(), &offset);
     const CountedBytes last(bytes.data() + bytes.size(), &offset);
     if (!Json::sax_parse(first, last, &builder, Json::input_format_t::json, true)) {
@@ -218,6 +221,17 @@ std::expected<Json, JsonIssue> parse_json_strict(std::string_view bytes, const J
   } catch (const std::exception& error) {
     return issue(Kind::too_large, offset, std::string("it could not be read: ") + error.what());
   }
+}
+
+}  // namespace
+
+std::expected<Json, JsonIssue> parse_json_strict(std::string_view bytes, const JsonLimits& limits) {
+  return parse(bytes, limits, false);
+}
+
+std::expected<Json, JsonIssue> parse_foreign_json(std::string_view bytes,
+                                                  const JsonLimits& limits) {
+  return parse(bytes, limits, true);
 }
 
 Result<Json> parse_json(std::string_view bytes, std::string_view what, const JsonLimits& limits) {

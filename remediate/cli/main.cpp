@@ -4,6 +4,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/cli/command.h"
+#include "remediate/cli/import.h"
 #include "remediate/cli/sandbox.h"
 #include "remediate/host/process.h"
 #include "remediate/report/report.h"
@@ -71,7 +72,7 @@ int run(int count, char** words) {
         remediate::cli::add_approve, remediate::cli::add_apply, remediate::cli::add_resume,
         remediate::cli::add_rollback, remediate::cli::add_finalize, remediate::cli::add_verify,
         remediate::cli::add_list, remediate::cli::add_export, remediate::cli::add_baseline,
-        remediate::cli::add_init})
+        remediate::cli::add_import, remediate::cli::add_init})
     add(app, global, chosen);
   try {
     app.parse(count, words);

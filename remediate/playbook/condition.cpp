@@ -3,6 +3,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/playbook/reader.h"
+#include "remediate/playbook/trivial_digest.h"
 
 namespace remediate::playbook {
 
@@ -52,6 +53,10 @@ std::optional<Kind> kind_of(std::string_view key) {
 
 }  // namespace
 
+bool is_trivial_digest(std::string_view digest) {
+  return std::ranges::find(trivial_digests, digest) != trivial_digests.end();
+}
+
 bool has_evidence(const Condition& condition) {
   switch (condition.kind) {
     case Kind::all:
@@ -94,7 +99,7 @@ std::vector<std::string> Reader::read_digests(const Node& node, std::size_t leng
     if (digest->size() != length ||
         digest->find_first_not_of("0123456789abcdef") != std::string::npos) {
       findings_.error(rule::bad_digest, item.pointer, quote(*digest) + " is malformed", expected);
-    } else if (std::ranges::find(trivial_digests, *digest) != trivial_digests.end()) {
+    } else if (is_trivial_digest(*digest)) {
       findings_.error(rule::trivial_digest, item.pointer,
                       "this is the digest of an empty file or of a line break",
                       "the digest of a file with content; the feed it came from is faulty");

@@ -184,6 +184,35 @@ SettingCondition Reader::read_setting(const Node& node, const Indicator& indicat
   return setting;
 }
 
+Source Reader::read_source(const Node& node) {
+  Source source;
+  Fields fields(findings_, node,
+                {"format", "id", "object", "created", "valid_until", "tlp", "licence"});
+  if (!fields.usable()) return source;
+  source.format = fields.text("format", "where the indicator comes from: stix, misp, loki ...");
+  source.id = fields.optional_text("id");
+  source.object = fields.optional_text("object");
+  // For people who read the file: no decision asks for the rest.
+  read_date(fields, "created", false);
+  read_date(fields, "valid_until", false);
+  if (const auto label = fields.optional("tlp")) {
+    static_cast<void>(read_choice(findings_, *label, tlp_labels));
+  }
+  static_cast<void>(fields.optional_text("licence"));
+  return source;
+}
+
+/// One source or a list of them; the model keeps the first.
+std::optional<Source> Reader::read_sources(const Node& node) {
+  if (!node.json->is_array()) return read_source(node);
+  std::optional<Source> first;
+  for (const Node& item : read_list(findings_, node, max_listed, rule::empty_list)) {
+    Source source = read_source(item);
+    if (!first) first = std::move(source);
+  }
+  return first;
+}
+
 void Reader::read_indicator(const Node& node) {
   Fields fields(findings_, node,
                 {"id", "name", "scopes", "match", "exclude", "setting", "confidence", "authorises",
@@ -232,16 +261,7 @@ void Reader::read_indicator(const Node& node) {
     if (const auto scopes = fields.optional("scopes")) read_indicator_scopes(*scopes, indicator);
     indicator.setting = read_setting(*setting, indicator);
   }
-  if (const auto source = fields.optional("source")) {
-    Fields parts(findings_, *source, {"format", "id", "object"});
-    if (parts.usable()) {
-      Source origin;
-      origin.format = parts.text("format", "where the indicator comes from: stix, misp, loki ...");
-      origin.id = parts.optional_text("id");
-      origin.object = parts.optional_text("object");
-      indicator.source = std::move(origin);
-    }
-  }
+  if (const auto source = fields.optional("source")) indicator.source = read_sources(*source);
   playbook_.indicators.push_back(std::move(indicator));
 }
 

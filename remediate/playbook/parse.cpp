@@ -98,21 +98,22 @@ std::string Reader::read_id(Fields& fields, std::map<std::string, Known>& ids, c
   return *id;
 }
 
+std::string Reader::read_date(Fields& fields, const char* key, bool needed) {
+  const auto node = needed ? fields.required(key, "a UTC time such as 2026-01-31T00:00:00Z")
+                           : fields.optional(key);
+  if (!node) return {};
+  const auto text = read_text(findings_, *node);
+  if (!text) return {};
+  if (parse_utc(*text)) return *text;
+  findings_.error(rule::bad_date, node->pointer, quote(*text) + " is not a real UTC time",
+                  "YYYY-MM-DDTHH:MM:SSZ, such as 2026-01-31T00:00:00Z");
+  return {};
+}
+
 void Reader::read_dates(Fields& fields) {
-  const auto date = [&](const char* key, bool needed) -> std::string {
-    const auto node = needed ? fields.required(key, "a UTC time such as 2026-01-31T00:00:00Z")
-                             : fields.optional(key);
-    if (!node) return {};
-    const auto text = read_text(findings_, *node);
-    if (!text) return {};
-    if (parse_utc(*text)) return *text;
-    findings_.error(rule::bad_date, node->pointer, quote(*text) + " is not a real UTC time",
-                    "YYYY-MM-DDTHH:MM:SSZ, such as 2026-01-31T00:00:00Z");
-    return {};
-  };
-  playbook_.created = date("created", true);
-  playbook_.modified = date("modified", true);
-  playbook_.valid_until = date("valid_until", false);
+  playbook_.created = read_date(fields, "created", true);
+  playbook_.modified = read_date(fields, "modified", true);
+  playbook_.valid_until = read_date(fields, "valid_until", false);
   // The one format sorts as time does.
   if (!playbook_.created.empty() && !playbook_.modified.empty() &&
       playbook_.modified < playbook_.created) {
@@ -170,9 +171,7 @@ void Reader::read_head(Fields& fields) {
   playbook_.revoked = fields.flag("revoked", false);
   playbook_.author = fields.text("author", "who answers for the playbook");
   if (const auto node = fields.required("tlp", "a Traffic Light Protocol label")) {
-    playbook_.tlp =
-        read_choice(findings_, *node, {"clear", "green", "amber", "amber+strict", "red"})
-            .value_or("");
+    playbook_.tlp = read_choice(findings_, *node, tlp_labels).value_or("");
   }
   if (const auto node = fields.required("references", "a list of at least one source")) {
     read_references(*node);

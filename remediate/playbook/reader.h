@@ -1,8 +1,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "remediate/playbook/fields.h"
@@ -14,6 +16,8 @@ namespace remediate::playbook {
 inline constexpr std::size_t max_listed = 1000;  // indicators, scopes, steps, globs of one list
 inline constexpr std::size_t max_digests = 100'000;
 inline constexpr std::size_t max_match_depth = 16;
+inline const std::vector<std::string_view> tlp_labels = {"clear", "green", "amber", "amber+strict",
+                                                         "red"};
 
 /// Reads the parts of one playbook in turn; later parts look up what earlier ones defined.
 class Reader {
@@ -34,6 +38,7 @@ class Reader {
   // parse.cpp
   void read_head(Fields& fields);
   void read_dates(Fields& fields);
+  std::string read_date(Fields& fields, const char* key, bool needed);
   void read_references(const Node& node);
   void warn_unused();
   std::string read_id(Fields& fields, std::map<std::string, Known>& ids, const char* what);
@@ -53,6 +58,8 @@ class Reader {
   void read_exclude(const Node& node, Indicator& indicator);
   SettingCondition read_setting(const Node& node, const Indicator& indicator);
   AttributeTest read_test(const Node& node);
+  Source read_source(const Node& node);
+  std::optional<Source> read_sources(const Node& node);
 
   // condition.cpp
   Condition read_condition(const Node& node, const Cover& cover, std::size_t depth);
