@@ -218,8 +218,8 @@ class Guards(Case):
         self.ok(self.scene.apply())
         self.assertEqual(name.read_bytes(), before)
 
-    def match_everything(self):
-        self.scene.playbooks[0].write_text(json.dumps(careless()))
+    def match_everything(self, **changes):
+        self.scene.playbooks[0].write_text(json.dumps(careless(**changes)))
 
     def test_the_policy_file_under_another_name(self):
         self.match_everything()
@@ -256,7 +256,7 @@ class Guards(Case):
         self.own(self.scene.store / "keys/signer.key", "it is a file of the tool's own store")
 
     def test_the_program_itself_under_another_name(self):
-        self.match_everything()
+        self.match_everything(max_file_size=64 << 20)
         program = self.scene.base / "remediate"
         shutil.copy(scene.REMEDIATE, program)
         self.scene.write_policy(allow_hard_links=True)
