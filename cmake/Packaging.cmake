@@ -5,7 +5,7 @@ install(DIRECTORY "${CMAKE_SOURCE_DIR}/playbooks/" DESTINATION "${CMAKE_INSTALL_
 install(FILES "${CMAKE_SOURCE_DIR}/docs/remediate.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 install(FILES "${CMAKE_SOURCE_DIR}/docs/completion/remediate.bash"
         DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME remediate)
-install(DIRECTORY "${CMAKE_SOURCE_DIR}/docs/" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+install(DIRECTORY "${CMAKE_SOURCE_DIR}/docs/" DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs"
         FILES_MATCHING PATTERN "*.md" PATTERN "completion" EXCLUDE)
 foreach(document README.md CHANGELOG.md)
   install(FILES "${CMAKE_SOURCE_DIR}/${document}" DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)

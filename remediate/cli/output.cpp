@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -62,12 +64,15 @@ std::string with_places(const Global& global, std::string text) {
   if (!global.policy.empty()) places += " --policy " + display(quoted(global.policy));
   if (places.empty()) return text;
   constexpr std::string_view start = "`remediate";
-  for (const char* const command :
-       {"apply", "finalize", "init", "list", "plan", "resume", "rollback", "show", "verify"}) {
-    const std::string quote = std::string(start) + " " + command;
-    for (std::size_t at = text.find(quote); at != std::string::npos;
-         at = text.find(quote, at + quote.size()))
-      text.insert(at + start.size(), places);
+  constexpr std::array<std::string_view, 9> commands = {
+      "apply", "finalize", "init", "list", "plan", "resume", "rollback", "show", "verify"};
+  for (std::size_t at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+    const std::size_t end = at + start.size();
+    const std::size_t word = text.find_first_not_of(" \n", end);  // a line may end between them
+    if (word == end || word == std::string::npos) continue;
+    const std::string_view rest = std::string_view(text).substr(word);
+    if (std::ranges::any_of(commands, [&](std::string_view one) { return rest.starts_with(one); }))
+      text.insert(end, places);
   }
   return text;
 }

@@ -18,6 +18,15 @@ constexpr int partial = 3;
 /// What apply demanded of a plan under this policy must still hold when it is continued.
 Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run& run) {
   if (run.phase != "apply") return {};
+  if (run.plan.plan.policy_sha256 != policy.sha256)
+    return fail(Code::approval,
+                "run " + run.name +
+                    " may not be continued: its plan was made under another policy (sha256 " +
+                    run.plan.plan.policy_sha256 + ") than " + display(policy.source) + " (sha256 " +
+                    policy.sha256 + ")",
+                "name its policy with --policy; where that is no longer the policy, `remediate "
+                "rollback " +
+                    run.name + "` takes back what was done");
   auto against =
       plan::against_playbooks(run.plan.plan, policy.policy, policy.playbook_signers, run.started);
   std::ranges::move(plan::against_limits(run.plan.plan, policy.policy),

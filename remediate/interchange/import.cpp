@@ -38,6 +38,12 @@ bool is_json(const ImportFile& file) {
 Result<ImportFormat> guess(const ImportFile& file) {
   const std::string name = ascii_lower(file.name);
   if (name.ends_with(".yar") || name.ends_with(".yara")) return ImportFormat::yara;
+  constexpr std::array<std::string_view, 6> good = {"falsepositive", "false-positive", "whitelist",
+                                                    "allowlist",     "known-good",     "knowngood"};
+  const std::string last = name.substr(name.rfind('/') + 1);
+  if (std::ranges::any_of(good, [&](std::string_view word) { return last.contains(word); }))
+    return fail(Code::usage, display(file.name) + " lists what is good, by its name",
+                "leave it out; with --from loki it keeps digests from being taken");
   for (const std::string_view line : lines_of(file.bytes)) {
     const std::string_view text = trimmed(line);
     if (text.empty() || text.starts_with('#')) continue;

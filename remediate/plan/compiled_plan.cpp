@@ -48,11 +48,10 @@ class CompiledPlanner {
                                          const std::vector<Operation>& removed) const {
     if (!record.problem.empty()) return nullptr;
     for (const Operation& operation : removed) {
-      if (!of_step(operation, record) || !serves(record.page.virtual_path, operation.path))
-        continue;
+      if (!is_removal(operation) || !serves(record.page.virtual_path, operation.path)) continue;
       const bool other_fits_better =
           std::ranges::any_of(survey_.compiled.records, [&](const Record& other) {
-            return of_step(operation, other) && other.problem.empty() &&
+            return other.problem.empty() &&
                    depth_of(other.page.virtual_path) > depth_of(record.page.virtual_path) &&
                    serves(other.page.virtual_path, operation.path);
           });
@@ -61,15 +60,16 @@ class CompiledPlanner {
     return nullptr;
   }
 
-  static bool of_step(const Operation& operation, const Record& record) {
-    return operation.action == Action::quarantine && operation.playbook == record.playbook &&
-           operation.step == record.step;
+  /// A page that several steps are after is planned once, by the first of them: so its compiled
+  /// form goes whichever of them asked for that.
+  static bool is_removal(const Operation& operation) {
+    return operation.action == Action::quarantine;
   }
 
   /// Told only where a page of that name goes.
   void leave(const Record& record, const std::vector<Operation>& removed) {
     const auto named = std::ranges::find_if(removed, [&](const Operation& operation) {
-      if (!of_step(operation, record)) return false;
+      if (!is_removal(operation)) return false;
       const RawPath& path = operation.path;
       if (!record.problem.empty())
         return same_name(record.path.name().substr(0, path.name().size()), path.name(), true);

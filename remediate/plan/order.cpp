@@ -41,12 +41,19 @@ std::vector<PlaybookStep> working_order(const std::vector<playbook::Playbook>& p
     if (!waiting.taken) order.push_back(waiting.step);
     waiting.taken = true;
   };
+  // Nothing goes past a wait of its own playbook.
+  const auto stands_behind_a_wait = [&](const Waiting& waiting) {
+    return std::ranges::any_of(all, [&](const Waiting& earlier) {
+      return &earlier < &waiting && !earlier.taken && earlier.step.second->wait &&
+             earlier.step.first == waiting.step.first;
+    });
+  };
   for (Waiting& next : all) {
     if (next.taken) continue;
     if (next.rank == declaration || next.rank == file)
       for (int rank = reference; rank < next.rank; ++rank)
         for (Waiting& other : all)
-          if (other.rank == rank) take(other);
+          if (other.rank == rank && !stands_behind_a_wait(other)) take(other);
     take(next);
   }
   return order;

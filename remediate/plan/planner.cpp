@@ -121,8 +121,14 @@ class Planner {
     }
   }
 
-  /// What only a person can judge. A file that is removed anyway needs no second look.
+  /// What only a person can judge. A file that is removed anyway, and a setting that is changed,
+  /// needs no second look.
   Result<void> report_reviews() {
+    std::set<std::string> changed;
+    for (const Operation& operation : plan_.operations)
+      if (operation.action == Action::reset_setting && !operation.setting.directory)
+        for (const SettingEdit& edit : operation.setting.edits)
+          changed.insert(operation.path.display() + " " + display(edit.address));
     for (const match::FileMatch& match : survey_.matches)
       if (match.exclusion.empty() && match.authorises == playbook::Authorises::review &&
           !planned_files_.contains(match.path))
@@ -134,6 +140,8 @@ class Planner {
         TRY_LET(std::vector<Review> found,
                 in_directory(indicator) ? directory_.review(playbook, indicator, plan_.issues)
                                         : settings_.review(playbook, indicator, plan_.issues));
+        std::erase_if(found,
+                      [&](const Review& review) { return changed.contains(review.address); });
         if (!found.empty()) touched_.insert({playbook.id, indicator.id});
         std::ranges::move(found, std::back_inserter(plan_.reviews));
       }
@@ -225,13 +233,25 @@ class Planner {
         note_also(plan_.operations[planned->second], playbook, indicator);
         continue;
       }
-      if (const auto reason = guards_.against_removal(match.path, match.facts)) {
+      auto reason = guards_.against_removal(match.path, match.facts);
+      if (const std::string good = known_good_of(match.sha256); !good.empty())
+        reason = "its SHA-256 is a known good version that step " + good + " names";
+      if (reason) {
         plan_.exclusions.push_back({match.path.display(), playbook.id, indicator, *reason});
         continue;
       }
       planned_files_.emplace(match.path, plan_.operations.size());
       plan_.operations.push_back(removal(match, step));
     }
+  }
+
+  /// The step of any playbook that would put these very bytes in place; empty where there is none.
+  [[nodiscard]] std::string known_good_of(const std::string& sha256) const {
+    for (const playbook::Playbook& playbook : request_.playbooks)
+      for (const playbook::Step& step : playbook.steps)
+        for (const playbook::KnownGood& good : step.known_good)
+          if (std::ranges::find(good.sha256, sha256) != good.sha256.end()) return step.id;
+    return {};
   }
 
   Operation removal(const match::FileMatch& match, const playbook::Step& step) const {
@@ -369,9 +389,43 @@ class Planner {
     });
   }
 
+  /// A line goes before the file that it names: the other way round every page fails in between.
+  void exclude_needed_at_first() {
+    std::map<RawPath, std::size_t> last_edit;  // by configuration file
+    for (std::size_t at = 0; at < plan_.operations.size(); ++at)
+      if (plan_.operations[at].action == Action::reset_setting)
+        last_edit[plan_.operations[at].path] = at;
+    const auto needed = settings_.needed_at_first();
+    std::map<RawPath, std::string> too_early;
+    for (std::size_t at = 0; at < plan_.operations.size(); ++at) {
+      const Operation& operation = plan_.operations[at];
+      if (operation.action != Action::quarantine) continue;
+      for (const auto& [file, one] : needed) {
+        const auto edit = last_edit.find(file);
+        if (edit == last_edit.end() || edit->second < at || !setting::may_be(one, operation.path))
+          continue;
+        too_early.emplace(
+            operation.path,
+            file.display() + ", line " + std::to_string(one.line) +
+                ", has PHP run it with every page, and this plan takes that line out "
+                "only behind it: name the playbook of that step first (-p), then make "
+                "a new plan");
+      }
+    }
+    std::erase_if(plan_.operations, [&](const Operation& operation) {
+      const auto found = too_early.find(operation.path);
+      if (operation.action != Action::quarantine || found == too_early.end()) return false;
+      planned_files_.erase(operation.path);
+      plan_.exclusions.push_back(
+          {operation.address, operation.playbook, operation.indicator, found->second});
+      return true;
+    });
+  }
+
   /// What a setting that stays has the server run with every page may not go: every page would
   /// fail.
   void exclude_needed_files() {
+    exclude_needed_at_first();
     std::multimap<std::string, std::pair<RawPath, setting::NeededFile>> by_name;
     for (auto& one : settings_.still_needed()) {
       const std::string& name = one.second.name;

@@ -148,13 +148,23 @@ Result<SettingPlan> SettingPlanner::plan(const playbook::Playbook& playbook,
 }
 
 std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::still_needed() const {
+  return needed([this](const SettingObservation& file) -> const std::string& {
+    const auto changed = current_.find(file.path);
+    return changed != current_.end() ? changed->second.bytes : file.bytes;
+  });
+}
+
+std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::needed_at_first() const {
+  return needed([](const SettingObservation& file) -> const std::string& { return file.bytes; });
+}
+
+template <class Bytes>
+std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::needed(Bytes bytes_of) const {
   std::vector<std::pair<RawPath, setting::NeededFile>> needed;
   std::set<RawPath> seen;  // several indicators look at one file
   for (const SettingObservation& file : survey_.settings) {
     if (!seen.insert(file.path).second) continue;
-    const auto changed = current_.find(file.path);
-    for (setting::NeededFile& one : setting::needed_files(
-             file.path.name(), changed != current_.end() ? changed->second.bytes : file.bytes))
+    for (setting::NeededFile& one : setting::needed_files(file.path.name(), bytes_of(file)))
       needed.emplace_back(file.path, std::move(one));
   }
   return needed;

@@ -37,8 +37,12 @@ class SettingPlanner {
   /// What the surveyed files will still have the server run with every page, once they are changed
   /// as planned so far; each with the file that says so.
   [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> still_needed() const;
+  /// The same as the files are now.
+  [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> needed_at_first() const;
 
  private:
+  template <class Bytes>
+  [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> needed(Bytes bytes_of) const;
   struct Version {
     std::string bytes;
     std::string sha256;

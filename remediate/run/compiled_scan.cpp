@@ -66,8 +66,12 @@ class CompiledScan {
       if (++entries_ > max_entries || records_ > max_records) return false;
       auto path = at.child(name);
       if (!path) return true;
-      if (kind == FileKind::unknown)
-        if (const auto stat = (*directory)->stat_entry(name)) kind = stat->kind;
+      if (kind == FileKind::unknown) {
+        if (const auto stat = (*directory)->stat_entry(name))
+          kind = stat->kind;
+        else
+          found_.unread_in.emplace(at, *path);  // it may be a record that shares an assembly
+      }
       if (kind == FileKind::directory && path->components().size() < top + max_depth) {
         waiting.push_back(std::move(*path));
       } else if (kind == FileKind::regular && lower(name).ends_with(".compiled")) {
@@ -78,7 +82,10 @@ class CompiledScan {
       }
       return true;
     });
-    if (!listed) issue("unreadable", at, listed.error().text());
+    if (!listed) {  // what was not listed may share the assemblies that were
+      issue("unreadable", at, listed.error().text());
+      found_.unread_in.emplace(at, at);
+    }
     if (entries_ <= max_entries && records_ <= max_records) return true;
     // Without all records nobody knows which pages share an assembly.
     found_ = {};
@@ -98,7 +105,7 @@ class CompiledScan {
             const std::vector<RawPath>& assemblies) {
     auto file = observe::read_setting_file(root_, path, setting::max_compiled_bytes);
     Result<setting::CompiledPage> parsed =
-        file ? setting::parse_compiled_page(file->bytes) : std::unexpected(std::move(file).error());
+        file ? setting::parse_compiled_page(file->bytes) : std::unexpected(file.error());
     if (!parsed) {
       found_.unread_in.emplace(path.parent(), path);
       if (!named_like_a_match(path.name())) return;

@@ -60,6 +60,18 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
     return !operation.entry.directory &&
            (operation.state == State::done || operation.state == State::finalizing);
   });
+  const auto begun = [](const OperationState& operation) {
+    return operation.state != State::planned && operation.state != State::intended;
+  };
+  const bool waits =
+      run.phase == "apply" &&
+      std::ranges::any_of(run.operations, [&](const OperationState& operation) {
+        return operation.operation->action != plan::Action::instruct && !begun(operation);
+      });
+  if (waits)
+    return fail(Code::refused, "run " + run.name + " is not finished: it has operations not begun",
+                "`remediate resume " + run.name + "` goes on, `remediate rollback " + run.name +
+                    "` takes back what was done");
   if (!anything && run.closed)
     return RunReport{run.name,   run.plan.plan.plan_id,
                      "finalize", "nothing_to_do",

@@ -168,9 +168,17 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
   session.tool = options.tool;
   session.active_directory = options.directory;
   session.undoing = true;
+  const auto given_up = std::ranges::count_if(run.operations, [](const OperationState& operation) {
+    return operation.state == State::planned &&
+           operation.operation->action != plan::Action::instruct;
+  });
   TRY(announce(session, selected));
   TRY_LET(const bool stopped, restore_all(session, options, selected));
   TRY_LET(RunReport report, close_phase(session, "rollback", stopped));
+  if (given_up > 0)
+    report.notices.push_back(std::to_string(given_up) +
+                             " operation(s) of the run were not begun and will not be: make a new "
+                             "plan for them");
   if (stopped) report.notices.push_back("stopped; `remediate resume " + run.name + "` continues");
   return only_selected(std::move(report), selected);
 }

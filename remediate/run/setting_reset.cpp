@@ -244,9 +244,11 @@ class Exchange {
     TRY(parent_->sync());
     TRY(hold_->sync());
     TRY_LET(const Held held, look_into_hold(*hold_, operation_));
-    if (held.what == Held::What::own_version) TRY(hold_->remove_file(held.name));
-    if (held.what == Held::What::own_version || held.what == Held::What::nothing)
-      return give_up(why);
+    bool gone = held.what == Held::What::nothing;
+    if (held.what == Held::What::own_version) {
+      TRY_LET(gone, drop_if_untouched(held.name));
+    }
+    if (gone) return give_up(why);
     TRY(session_.not_done(operation_, "held",
                           reason_of(why) + "; a version that others put at its place meanwhile is "
                                            "in the hold",
@@ -268,15 +270,35 @@ class Exchange {
     return session_.flush();
   }
 
+  /// The version that was made here goes; what others wrote into it while it was served stays.
+  Result<bool> drop_if_untouched(const std::string& held_name) const {
+    TRY_LET(const auto file, hold_->open_file(held_name, host::Access::read));
+    TRY_LET(const std::string digest, file_sha256(*file));
+    if (digest != operation_.entry.after_sha256) return false;
+    TRY(hold_->remove_file(held_name));
+    return true;
+  }
+
+  /// Somebody may have linked the original elsewhere while it was at its place.
+  [[nodiscard]] std::string further_names() const {
+    const auto held = hold_->stat_entry(hold_name());
+    if (!held || held->links <= operation_.entry.metadata.stat.links) return {};
+    return "it has " + std::to_string(held->links) + " names now: somebody linked it elsewhere";
+  }
+
   Result<void> conclude() {
-    auto checked =
-        parent_ ? check_target() : fail(Code::changed, "its folder is gone or another one");
+    // Resolved anew: the folder may have been exchanged since it was opened.
+    auto again = session_.parent(plan_.path, plan_.precondition.parent);
+    if (again) parent_ = std::move(*again);
+    auto checked = again ? check_target()
+                         : fail(Code::changed,
+                                "its folder is gone or another one: " + reason_of(again.error()));
     const std::string outcome = !checked                                     ? "unknown"
                                 : plan_.action == plan::Action::replace_file ? "replaced"
                                                                              : "reset";
-    TRY(session_.record(
-        operation_, journal::type::done,
-        Json{{"outcome", outcome}, {"reason", checked ? "" : reason_of(checked.error())}}));
+    TRY(session_.record(operation_, journal::type::done,
+                        Json{{"outcome", outcome},
+                             {"reason", checked ? further_names() : reason_of(checked.error())}}));
     return session_.flush();
   }
 

@@ -19,7 +19,7 @@ def marks(action, **more):
                            {"id": "remove", "action": "quarantine", "indicators": ["second"]}])
 
 
-class Replace(Case):
+class Pages(Case):
     def setUp(self):
         super().setUp()
         self.page = self.scene.shell(PAGE, mode=0o640)
@@ -57,6 +57,8 @@ class Replace(Case):
         self.assertEqual(exclusion["address"], PAGE)
         return exclusion["reason"]
 
+
+class Replace(Pages):
     def test_known_good_bytes_take_the_place_and_go_again(self):
         before = self.scene.tree()
         inode = self.page.stat().st_ino
@@ -257,6 +259,59 @@ class Replace(Case):
         [event] = [json.loads(line) for line in out.read_text().splitlines()]
         self.assertEqual((event["class_uid"], event["activity_id"]), (7002, 3))
         self.assertIn("known good", event["message"])
+
+
+class Meanwhile(Pages):
+    """What others do between two renames of the exchange, which are made slow."""
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("strace"):
+            self.skipTest("strace is not installed")
+        self.plan()
+        self.ok(self.scene.json("init"))
+
+    def while_exchanged(self, seen, act):
+        self.scene.prefix = scene.delayed("renameat2", 0.5)
+        process = self.scene.start(*self.scene.apply_arguments(), start_new_session=True)
+        self.scene.prefix = []
+        self.addCleanup(scene.end_process, process)
+        scene.wait_for(seen, "the moment")
+        act()
+        out, _ = process.communicate(timeout=scene.TIMEOUT)
+        return process.returncode, scene.one_document(out)
+
+    def staged(self):
+        return list((self.scene.store / "hold").glob("*/op-0001.new"))
+
+    def served(self):
+        return self.page.exists() and self.page.read_bytes() == GOOD
+
+    def test_the_folder_is_exchanged(self):
+        def act():
+            os.rename(self.page.parent, self.scene.root / "www/away")
+            self.scene.shell(PAGE)
+        code, document = self.while_exchanged(self.staged, act)
+        self.assertEqual(code, 3, document)
+        self.assertNotEqual(self.outcome(document), "replaced")
+
+    def test_what_is_written_into_the_new_version_is_kept(self):
+        def act():
+            with open(self.page, "ab") as file:
+                file.write(b"ADMIN-EDIT")
+        code, document = self.while_exchanged(self.served, act)
+        kept = [path for path in self.scene.base.rglob("*")
+                if path.is_file() and path.read_bytes().endswith(b"ADMIN-EDIT")]
+        self.assertTrue(kept, document)
+        self.assertEqual(code, 3, document)
+
+    def test_the_original_is_linked_elsewhere(self):
+        code, document = self.while_exchanged(
+            self.staged, lambda: os.link(self.page, self.page.with_name("other.php")))
+        if self.outcome(document) == "replaced":
+            self.assertIn("linked it elsewhere", self.reason(document))
+        else:
+            self.assertEqual(code, 3, document)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What `resume` asks again before it goes on: the policy, its limits and roots, and every guard."""
+"""What `resume` asks again before it goes on: the policy of the plan, and every guard."""
 import json
 import shutil
 
+import guard_test
 import scene
 from scene import Case
 
@@ -42,40 +43,38 @@ class Resume(Case):
         """In place: a new file would be another policy to nobody."""
         self.scene.write_policy(**sections)
 
-    def not_continued(self, *reasons):
-        self.refused(self.scene.json("resume"), 5, "approval", "may not be continued", *reasons)
-        self.assertEqual(self.scene.tree(), self.before)
-        self.ok(self.scene.json("rollback", self.run_id))
-        self.assertEqual(self.scene.tree(), self.before)
+    def test_another_policy(self):
+        """It may have other stages, recovery certificates and signers than were approved."""
+        for sections in ({"limits": {"max_files": 1}}, {"protected": ["www/d0/**"]},
+                         {"allowed_roots": [str(self.scene.base)]}):
+            self.policy(**sections)
+            self.refused(self.scene.json("resume"), 5, "approval", "another policy")
+        self.scene.policy = None
+        self.refused(self.scene.json("resume"), 5, "approval", "another policy",
+                     "embedded default")
+        self.policy()
+        self.assertEqual(self.ok(self.scene.json("resume")).json()["status"], "done")
+
+    def test_finalize_does_not_end_a_run_that_is_not_finished(self):
+        self.refused(self.scene.json("finalize", self.run_id), 1, "refused", "not begun")
+        self.assertEqual(self.ok(self.scene.json("resume")).json()["status"], "done")
+        self.ok(self.scene.json("finalize", self.run_id))
 
     def test_nothing_changed(self):
         self.assertEqual(self.ok(self.scene.json("resume")).json()["status"], "done")
         self.assertEqual(list(self.scene.root.rglob("*.php")), [])
 
-    def test_a_target_that_is_protected_since(self):
-        self.policy(protected=["www/d0/**"])
+    def test_a_target_that_belongs_to_a_package_since(self):
+        """What is intended and not done is asked the guards again."""
+        guard_test.Dpkg(self.scene.root).package("app", {"/www/d0/s0.php": b"x"})
         document = self.ok(self.scene.json("resume"), 3).json()
         self.assertEqual(self.outcome(document, "op-0001"), "refused")
-        self.assertIn("www/d0/**", self.reason(document, "op-0001"))
+        self.assertIn("package app", self.reason(document, "op-0001"))
         self.assertEqual(self.outcome(document, "op-0002"), "quarantined")
         self.assertTrue((self.scene.root / "www/d0/s0.php").exists())
         self.verified(self.run_id)
-        self.ok(self.scene.json("rollback", self.run_id))
-        self.assertEqual(self.scene.tree(), self.before)
-
-    def test_a_limit_that_is_lower_since(self):
-        self.policy(limits={"max_files": 1})
-        self.not_continued("limit reached", "allows 1")
-
-    def test_a_root_that_is_not_allowed_any_more(self):
-        other = self.scene.base / "other"
-        other.mkdir()
-        self.policy(allowed_roots=[str(other)])
-        self.refused(self.scene.json("resume"), 1, "refused",
-                     "does not allow the root")
-        self.assertEqual(self.scene.tree(), self.before)
-        self.policy(allowed_roots=[str(self.scene.root)])
-        self.ok(self.scene.json("resume"))
+        document = self.ok(self.scene.json("rollback", self.run_id)).json()
+        self.assertTrue((self.scene.root / "www/d1/s1.php").exists())
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ class Php(Server):
         conf = self.base / "php-fpm.conf"
         conf.write_text(f"""[global]
 daemonize = no
+process_control_timeout = 10
 error_log = {self.log}
 pid = {self.base}/php-fpm.pid
 [www]
@@ -151,7 +152,8 @@ php_admin_value[display_errors] = 1
         return self.socket.exists()
 
     def reload(self):
-        """What `systemctl reload php-fpm` does: fresh workers, without an answer lost."""
+        """What `systemctl reload php-fpm` does: fresh workers. Without a process_control_timeout
+        the master would end the old ones in the middle of an answer."""
         before = self.children()
         self.process.send_signal(signal.SIGUSR2)
         until(lambda: len(self.children() - before) == self.workers and
