@@ -187,7 +187,10 @@ void HostileWorld::apply(const plan::PlanFile& file, Counts& counts) {
   ++applied_;
   ++counts["applied"];
   const auto approved = must(scene_->approve(file), "approve");
-  const auto report = must(scene_->apply(approved), "apply");
+  auto report = must(scene_->apply(approved), "apply");
+  // Instructions that wait: somebody has done what they say.
+  for (int waits = 0; report.interrupted && waits < 8; ++waits)
+    report = must(scene_->resume(report.run), "resume");
   Tree wanted = before_;
   Tree now = read_tree(ground_ + "/root", {store_folder});
   Measure measure;
