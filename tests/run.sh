@@ -104,7 +104,7 @@ stage 600 debian-package tests/checks/package.sh build/release
 
 if stage 300 configure-asan cmake --preset asan &&
   stage 2400 build-asan cmake --build --preset asan --target sanitized_tests; then
-  tests 1800 ctest-asan asan -R '^(unit|golden|contract|e2e_demo)'
+  tests 2400 ctest-asan asan -R '^(unit|golden|contract|e2e_demo)'
 fi
 
 if [[ $mode == full ]] && stage 300 configure-tsan cmake --preset tsan &&
