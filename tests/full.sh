@@ -59,7 +59,7 @@ run_tamper() {
 run_fuzz() {
   local source code=0
   for source in tests/fuzz/fuzz_*.cpp; do
-    tests/fuzz/smoke.sh build/clang/tests/fuzz "$(basename "$source" .cpp)" $((hours * 3600 / 12)) || code=1
+    tests/fuzz/smoke.sh build/clang/tests/fuzz "$(basename "$source" .cpp)" $((hours * 3600 / 12)) 0 || code=1
   done
   return $code
 }

@@ -114,14 +114,14 @@ fi
 
 if stage 300 configure-fuzz cmake --preset clang &&
   stage 2400 build-fuzz cmake --build --preset clang --target fuzzers; then
-  seconds=60
-  [[ $mode == full ]] && seconds=600
+  seconds=60 seed=1
+  [[ $mode == full ]] && seconds=600 seed=0
   # As many at a time as there are processors; each is a check of its own.
-  printf '%s\n' tests/fuzz/fuzz_*.cpp | FUZZ_SECONDS=$seconds FUZZ_LOGS=$logs xargs -P "$jobs" -I{} bash -c '
+  printf '%s\n' tests/fuzz/fuzz_*.cpp | FUZZ_SECONDS=$seconds FUZZ_SEED=$seed FUZZ_LOGS=$logs xargs -P "$jobs" -I{} bash -c '
     name=$(basename {} .cpp)
     code=0
     timeout --kill-after=20 $((FUZZ_SECONDS + 120)) tests/fuzz/smoke.sh build/clang/tests/fuzz \
-      "$name" "$FUZZ_SECONDS" >"$FUZZ_LOGS/$name.log" 2>&1 </dev/null || code=$?
+      "$name" "$FUZZ_SECONDS" "$FUZZ_SEED" >"$FUZZ_LOGS/$name.log" 2>&1 </dev/null || code=$?
     echo "$code" >"$FUZZ_LOGS/$name.code"'
   for source in tests/fuzz/fuzz_*.cpp; do
     name=$(basename "$source" .cpp)

@@ -13,7 +13,6 @@ namespace remediate::cli {
 namespace {
 
 constexpr std::uint64_t max_plan_bytes = 256u << 20;
-constexpr std::uint64_t max_pem_bytes = 64u << 10;
 constexpr std::uint64_t max_signature_bytes = 1u << 20;
 
 struct Options {
@@ -25,15 +24,8 @@ struct Options {
 Result<int> approve(Global& global, const Options& options) {
   TRY_LET(std::string bytes, read_file(global, options.plan, max_plan_bytes));
   TRY_LET(const plan::PlanFile file, plan::read_plan(std::move(bytes), options.plan));
-  TRY_LET(const std::string certificate_pem, read_file(global, options.certificate, max_pem_bytes));
-  TRY_LET(const auto certificate,
-          crypto::Certificate::from_pem(certificate_pem, options.certificate));
-  TRY_LET(const std::string key_pem, read_file(global, options.key, max_pem_bytes));
-  TRY_LET(const auto key, crypto::PrivateKey::from_pem(key_pem, options.key));
-  if (!key.matches(certificate))
-    return fail(Code::usage,
-                display(options.key) + " is not the key of " + display(options.certificate),
-                "give a pair that belongs together");
+  TRY_LET(const SignerPair signer, read_signer(global, options.certificate, options.key));
+  const auto& [certificate, key] = signer;
   if (file.plan.expires <= global.host.now())
     return fail(Code::stale_plan, "plan " + file.plan.plan_id + " has expired", "make a new plan");
 

@@ -25,16 +25,8 @@ struct CreateOptions {
 };
 
 Result<std::string> sign(Global& global, const CreateOptions& options, const std::string& bytes) {
-  TRY_LET(const std::string certificate_pem, read_file(global, options.certificate, max_pem_bytes));
-  TRY_LET(const auto certificate,
-          crypto::Certificate::from_pem(certificate_pem, options.certificate));
-  TRY_LET(const std::string key_pem, read_file(global, options.key, max_pem_bytes));
-  TRY_LET(const auto key, crypto::PrivateKey::from_pem(key_pem, options.key));
-  if (!key.matches(certificate))
-    return fail(Code::usage,
-                display(options.key) + " is not the key of " + display(options.certificate),
-                "give a pair that belongs together");
-  return crypto::sign_detached(bytes, certificate, key);
+  TRY_LET(const SignerPair signer, read_signer(global, options.certificate, options.key));
+  return crypto::sign_detached(bytes, signer.certificate, signer.key);
 }
 
 Result<int> create(Global& global, CreateOptions options) {

@@ -108,6 +108,13 @@ struct LockedStore {
                                               run::HealthProbe* probe = nullptr);
 /// The policy's health probe; empty where it names none. It is made by a program of its own.
 [[nodiscard]] Result<std::unique_ptr<run::HealthProbe>> make_probe(const run::HostPolicy& policy);
+/// Whoever signs: usage when the key is not that of the certificate.
+struct SignerPair {
+  crypto::Certificate certificate;
+  crypto::PrivateKey key;
+};
+[[nodiscard]] Result<SignerPair> read_signer(Global& global, const std::string& certificate_file,
+                                             const std::string& key_file);
 /// The key in `file` with the certificate it belongs to (the store's or the policy's).
 [[nodiscard]] Result<run::Recovery> load_recovery(Global& global, const std::string& file,
                                                   const run::HostPolicy& policy,

@@ -110,6 +110,18 @@ run::ApplyOptions apply_options(const run::HostPolicy& policy, const run::Store&
   return options;
 }
 
+Result<SignerPair> read_signer(Global& global, const std::string& certificate_file,
+                               const std::string& key_file) {
+  TRY_LET(const std::string certificate_pem, read_file(global, certificate_file, max_key_bytes));
+  TRY_LET(auto certificate, crypto::Certificate::from_pem(certificate_pem, certificate_file));
+  TRY_LET(const std::string key_pem, read_file(global, key_file, max_key_bytes));
+  TRY_LET(auto key, crypto::PrivateKey::from_pem(key_pem, key_file));
+  if (!key.matches(certificate))
+    return fail(Code::usage, display(key_file) + " is not the key of " + display(certificate_file),
+                "give a pair that belongs together");
+  return SignerPair{std::move(certificate), std::move(key)};
+}
+
 Result<run::Recovery> load_recovery(Global& global, const std::string& file,
                                     const run::HostPolicy& policy, const run::Store& store) {
   TRY_LET(const std::string pem, read_file(global, file, max_key_bytes));

@@ -48,16 +48,6 @@ std::string named(const playbook::Playbook& playbook, const playbook::Indicator&
   return "indicator " + display(indicator.id, 100) + " of playbook " + display(playbook.id, 100);
 }
 
-Result<std::vector<Glob>> compile_globs(const std::vector<std::string>& patterns,
-                                        bool ignore_case) {
-  std::vector<Glob> globs;
-  for (const std::string& pattern : patterns) {
-    TRY_LET(Glob glob, Glob::parse(pattern, ignore_case));
-    globs.push_back(std::move(glob));
-  }
-  return globs;
-}
-
 std::vector<DumpField> chosen_fields(const Dump& dump) {
   std::vector<DumpField> chosen;
   for (const DumpField& field : dump.fields) {
@@ -101,9 +91,9 @@ Result<void> Engine::Impl::add(const playbook::Playbook& playbook) {
     compiled.scope = &scope;
     const std::string name =
         "scope " + display(scope.id, 100) + " of playbook " + display(playbook.id, 100);
-    auto include = compile_globs(scope.include, scope.ignore_case);
+    auto include = Glob::parse_all(scope.include, scope.ignore_case);
     if (!include) return std::unexpected(std::move(include).error().wrapped(name));
-    auto exclude = compile_globs(scope.exclude, scope.ignore_case);
+    auto exclude = Glob::parse_all(scope.exclude, scope.ignore_case);
     if (!exclude) return std::unexpected(std::move(exclude).error().wrapped(name));
     if (include->empty()) {
       return fail(Code::bad_input, name + " includes no file", "give at least one glob");

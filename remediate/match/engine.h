@@ -81,6 +81,8 @@ class Glob {
  public:
   /// bad_input for an empty or malformed pattern, or one of more than 1,024 characters.
   [[nodiscard]] static Result<Glob> parse(std::string_view pattern, bool ignore_case);
+  [[nodiscard]] static Result<std::vector<Glob>> parse_all(const std::vector<std::string>& patterns,
+                                                           bool ignore_case);
   [[nodiscard]] bool matches(std::string_view path) const;
 
  private:

@@ -307,4 +307,14 @@ bool Glob::matches(std::string_view path) const {
   return node_->words == 1 ? node_->small(path) : node_->large(path);
 }
 
+Result<std::vector<Glob>> Glob::parse_all(const std::vector<std::string>& patterns,
+                                          bool ignore_case) {
+  std::vector<Glob> globs;
+  for (const std::string& pattern : patterns) {
+    TRY_LET(Glob glob, parse(pattern, ignore_case));
+    globs.push_back(std::move(glob));
+  }
+  return globs;
+}
+
 }  // namespace remediate::match

@@ -116,11 +116,22 @@ class Speller {
         if (end == std::string::npos || end - at_ > 16) return false;
         spelled_ += text_.substr(at_, end + 2 - at_);
         at_ = end + 2;
+        hyphen();
         continue;
       }
+      const bool is_set = c == '\\' && std::string_view("sdDwW").contains(next());
       if (c == '\\' ? !escape(true) : !literal()) return false;
+      if (is_set) hyphen();
     }
     return false;
+  }
+
+  /// After a set within a class, it stands for itself: what a set is written as must not begin a
+  /// range.
+  void hyphen() {
+    if (at_ >= text_.size() || text_[at_] != '-') return;
+    spelled_ += "\\-";
+    ++at_;
   }
 
   bool group() {

@@ -6,25 +6,11 @@
 #include "remediate/crypto/digest.h"
 
 namespace remediate::run {
-namespace {
-
-Result<std::vector<match::Glob>> compile(const std::vector<std::string>& patterns,
-                                         bool ignore_case) {
-  std::vector<match::Glob> globs;
-  for (const std::string& pattern : patterns) {
-    TRY_LET(match::Glob glob, match::Glob::parse(pattern, ignore_case));
-    globs.push_back(std::move(glob));
-  }
-  return globs;
-}
-
-}  // namespace
-
 Result<void> BaselineSelector::add(std::size_t number, const plan::Baseline& baseline) {
   for (const plan::BaselineFolder& folder : baseline.folders) {
     Folder made{number, static_cast<std::uint32_t>(&folder - baseline.folders.data()), {}, {}};
-    TRY_LET(made.include, compile(folder.include, folder.ignore_case));
-    TRY_LET(made.exclude, compile(folder.exclude, folder.ignore_case));
+    TRY_LET(made.include, match::Glob::parse_all(folder.include, folder.ignore_case));
+    TRY_LET(made.exclude, match::Glob::parse_all(folder.exclude, folder.ignore_case));
     folders_.push_back(std::move(made));
   }
   return {};

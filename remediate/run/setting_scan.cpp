@@ -33,16 +33,6 @@ struct Scope {
   }
 };
 
-Result<std::vector<match::Glob>> compile(const std::vector<std::string>& patterns,
-                                         bool ignore_case) {
-  std::vector<match::Glob> globs;
-  for (const std::string& pattern : patterns) {
-    TRY_LET(match::Glob glob, match::Glob::parse(pattern, ignore_case));
-    globs.push_back(std::move(glob));
-  }
-  return globs;
-}
-
 }  // namespace
 
 struct SettingScan::Impl {
@@ -78,8 +68,8 @@ struct SettingScan::Impl {
       return fail(Code::bad_input, "the scope " + display(id, 100) + " does not exist",
                   "name one of the playbook's scopes");
     Scope made{&playbook, &*scope, {}, {}, {}};
-    TRY_LET(made.include, compile(scope->include, scope->ignore_case));
-    TRY_LET(made.exclude, compile(scope->exclude, scope->ignore_case));
+    TRY_LET(made.include, match::Glob::parse_all(scope->include, scope->ignore_case));
+    TRY_LET(made.exclude, match::Glob::parse_all(scope->exclude, scope->ignore_case));
     scopes.push_back(std::move(made));
     return &scopes.back();
   }

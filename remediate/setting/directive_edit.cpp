@@ -121,6 +121,12 @@ class Editor {
       at = patch.end;
     }
     bytes += file_.bytes.substr(at);
+    if (grammar_.skips_mark && bytes.starts_with(byte_order_mark) &&
+        !file_.bytes.starts_with(byte_order_mark))
+      return fail(Code::bad_input,
+                  "the line that would come first begins with a byte order mark, which the server "
+                  "would then skip",
+                  "correct the file by hand");
     TRY_LET(const DirectiveFile result, grammar_.parse(bytes));
     TRY(check_rest(result));
     return describe_edit(file_, result);

@@ -30,12 +30,15 @@ struct DirectiveFile {
   std::vector<std::size_t> lines;     // where each physical line begins
 };
 
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 /// How one family of files is written. Stateless.
 struct Grammar {
   std::string_view provider;   // "apache-htaccess"
   std::string_view file_name;  // the only one that such settings are edited in
   bool sections = false;       // are settings of their own
   bool ignore_case = false;    // of names
+  bool skips_mark = false;     // a byte order mark at the start of the file
   /// bad_input, with the line, for what the server itself would not take.
   Result<DirectiveFile> (*parse)(std::string_view bytes) = nullptr;
   /// `value` as one argument, quoted where it must be; bad_input for what cannot be written.

@@ -40,7 +40,7 @@ class Parser {
       return fail(Code::limit, "the file has more than 4 MiB", "look at it by hand");
     if (bytes.find('\0') != std::string::npos)
       return fail(Code::bad_input, "the file holds a NUL byte", "look at it by hand");
-    at_ = bytes.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+    at_ = bytes.starts_with(byte_order_mark) ? 3 : 0;
     while (at_ < bytes.size()) {
       const std::size_t number = file_.lines.size() + 1;
       const Line line = next();
@@ -186,7 +186,7 @@ Result<std::string> write_argument(std::string_view value) {
 }  // namespace
 
 const Grammar& htaccess_grammar() {
-  static constexpr Grammar grammar{"apache-htaccess", ".htaccess", true, true, parse,
+  static constexpr Grammar grammar{"apache-htaccess", ".htaccess", true, true, true, parse,
                                    write_argument};
   return grammar;
 }

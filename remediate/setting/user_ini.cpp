@@ -152,7 +152,7 @@ Result<std::string> write_argument(std::string_view value) {
 }  // namespace
 
 const Grammar& user_ini_grammar() {
-  static constexpr Grammar grammar{"php-user-ini", ".user.ini", false,
+  static constexpr Grammar grammar{"php-user-ini", ".user.ini", false,         false,
                                    false,          parse,       write_argument};
   return grammar;
 }

@@ -212,6 +212,16 @@ TEST_CASE("a literal is found wherever it stands and whatever stands before it")
   CHECK(misses == 0);
 }
 
+TEST_CASE("a hyphen after a set within a class is no range") {
+  const Maker maker = GENERATE(from_range(makers()));
+  const char* const pattern = GENERATE("[^\\s-[]x", "[^\\d-[]x", "[^\\w-[]x", "[^[:digit:]-[]x");
+  CAPTURE(pattern);
+  const Made made = maker({{pattern, false}, {"other", false}});
+  REQUIRE(made.set);
+  REQUIRE(made.set->find("=x").has_value());
+  CHECK(made.set->find("=x")->size() == 1);
+}
+
 TEST_CASE("one set serves many threads") {
   const Maker maker = GENERATE(from_range(makers()));
   const Made made = maker({{"one\\d", false}, {"two\\d", false}});

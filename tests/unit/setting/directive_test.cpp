@@ -160,6 +160,19 @@ TEST_CASE("an undo puts a directive back into its section, or says that it is go
   CHECK(gone.error().code == Code::conflict);
 }
 
+TEST_CASE("a line is not taken away when Apache would skip the next one's first bytes",
+          "[directive]") {
+  const std::string file = "SetHandler evil\n\xEF\xBB\xBFOptions None\n";
+  const auto settings = found(htaccess(), file, directive("name", "sethandler"));
+  REQUIRE(settings.size() == 1);
+  const auto edited = htaccess().edit(
+      file, {{settings.front().address, Change{ChangeKind::remove_element, "", "", ""}}});
+  REQUIRE_FALSE(edited);
+  CHECK(edited.error().code == Code::bad_input);
+  CHECK(without(htaccess(), "\xEF\xBB\xBF" + file, directive("name", "sethandler")) ==
+        "\xEF\xBB\xBF\xEF\xBB\xBFOptions None\n");
+}
+
 TEST_CASE("a last line without its end stays apart from what follows", "[directive]") {
   const std::string before = "A b\nauto_prepend_file=x";
   const std::string after = without(user_ini(), before, directive("name", "auto_prepend_file"));
