@@ -326,14 +326,17 @@ class Planner {
     if (wanted && !waits) plan_.operations.push_back(instruction(playbook, step, false));
   }
 
-  static Operation instruction(const playbook::Playbook& playbook, const playbook::Step& step,
-                               bool waits) {
+  Operation instruction(const playbook::Playbook& playbook, const playbook::Step& step,
+                        bool waits) const {
     Operation operation;
     operation.action = Action::instruct;
     operation.step = step.id;
     operation.address = address_of(operation);
     operation.playbook = playbook.id;
-    operation.indicator = step.indicators.empty() ? "" : step.indicators.front();
+    const auto found = std::ranges::find_if(step.indicators, [&](const std::string& id) {
+      return touched_.contains({playbook.id, id});
+    });
+    operation.indicator = found == step.indicators.end() ? "" : *found;
     operation.instruction = step.text;
     operation.waits = waits;
     operation.before = before_of(operation);

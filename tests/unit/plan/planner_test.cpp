@@ -151,6 +151,10 @@ TEST_CASE("an instruction comes only when its indicators found something", "[pla
   CHECK_FALSE(planned.plan().has_changes());
   planned.survey.matches = {match("www/1.php", "a", 11)};
   CHECK(order(planned.plan()) == "op-0001 www/1.php\nop-0002 tell-a\nop-0003 always\n");
+  std::vector<playbook::Step>& steps = planned.playbooks.front().steps;
+  std::ranges::find(steps, std::string("tell-a"), &playbook::Step::id)->indicators = {"b", "a"};
+  CHECK(planned.plan().operations[1].indicator == "a");
+  CHECK(planned.plan().operations[2].indicator.empty());
   planned.survey.matches.front().exclusion = "known good";
   CHECK(order(planned.plan()) == "op-0001 tell-a\nop-0002 always\n");
 }
