@@ -82,71 +82,71 @@ Json found_to_json(const Plan& plan) {
   return json;
 }
 
+Result<Review> review_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  Review review;
+  TRY_LET(review.address, reader.string("address"));
+  TRY_LET(review.playbook, reader.string("playbook"));
+  TRY_LET(review.indicator, reader.string("indicator"));
+  TRY_LET(review.sha256, reader.string("sha256"));
+  TRY_LET(const Json* why, reader.array("why"));
+  TRY_LET(review.why, reasons_from_json(*why, where + "/why"));
+  TRY(reader.done());
+  return review;
+}
+
+Result<Exclusion> exclusion_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  Exclusion exclusion;
+  TRY_LET(exclusion.address, reader.string("address"));
+  TRY_LET(exclusion.playbook, reader.string("playbook"));
+  TRY_LET(exclusion.indicator, reader.string("indicator"));
+  TRY_LET(exclusion.reason, reader.string("reason"));
+  TRY(reader.done());
+  return exclusion;
+}
+
+Result<LimitReport> limit_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  LimitReport limit;
+  TRY_LET(limit.name, reader.string("name"));
+  TRY_LET(limit.limit, reader.unsigned_integer("limit"));
+  TRY_LET(limit.found, reader.unsigned_integer("found"));
+  TRY_LET(limit.fired, reader.boolean("fired"));
+  TRY_LET(limit.approvers, reader.unsigned_integer("approvers"));
+  TRY(reader.done());
+  return limit;
+}
+
+Result<ScopeReport> scope_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  ScopeReport scope;
+  TRY_LET(scope.playbook, reader.string("playbook"));
+  TRY_LET(scope.scope, reader.string("scope"));
+  TRY_LET(scope.spelled, reader.string("spelled"));
+  TRY_LET(scope.folder, reader.string("folder"));
+  TRY_LET(scope.found, reader.boolean("found"));
+  TRY_LET(scope.files, reader.unsigned_integer("files"));
+  TRY(reader.done());
+  return scope;
+}
+
+Result<IssueReport> issue_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  IssueReport issue;
+  TRY_LET(issue.kind, reader.string("kind"));
+  TRY_LET(issue.where, reader.string("where"));
+  TRY_LET(issue.reason, reader.string("reason"));
+  TRY(reader.done());
+  return issue;
+}
+
 Result<void> read_found(JsonReader& reader, Plan& plan) {
-  TRY_LET(plan.reviews,
-          read_array<Review>(reader, "reviews",
-                             [](const Json& json, const std::string& where) -> Result<Review> {
-                               JsonReader r(json, where);
-                               Review review;
-                               TRY_LET(review.address, r.string("address"));
-                               TRY_LET(review.playbook, r.string("playbook"));
-                               TRY_LET(review.indicator, r.string("indicator"));
-                               TRY_LET(review.sha256, r.string("sha256"));
-                               TRY_LET(const Json* why, r.array("why"));
-                               TRY_LET(review.why, reasons_from_json(*why, where + "/why"));
-                               TRY(r.done());
-                               return review;
-                             }));
-  TRY_LET(plan.exclusions, read_array<Exclusion>(
-                               reader, "exclusions",
-                               [](const Json& json, const std::string& where) -> Result<Exclusion> {
-                                 JsonReader r(json, where);
-                                 Exclusion exclusion;
-                                 TRY_LET(exclusion.address, r.string("address"));
-                                 TRY_LET(exclusion.playbook, r.string("playbook"));
-                                 TRY_LET(exclusion.indicator, r.string("indicator"));
-                                 TRY_LET(exclusion.reason, r.string("reason"));
-                                 TRY(r.done());
-                                 return exclusion;
-                               }));
-  TRY_LET(plan.limits, read_array<LimitReport>(
-                           reader, "limits",
-                           [](const Json& json, const std::string& where) -> Result<LimitReport> {
-                             JsonReader r(json, where);
-                             LimitReport limit;
-                             TRY_LET(limit.name, r.string("name"));
-                             TRY_LET(limit.limit, r.unsigned_integer("limit"));
-                             TRY_LET(limit.found, r.unsigned_integer("found"));
-                             TRY_LET(limit.fired, r.boolean("fired"));
-                             TRY_LET(limit.approvers, r.unsigned_integer("approvers"));
-                             TRY(r.done());
-                             return limit;
-                           }));
-  TRY_LET(plan.scopes, read_array<ScopeReport>(
-                           reader, "scopes",
-                           [](const Json& json, const std::string& where) -> Result<ScopeReport> {
-                             JsonReader r(json, where);
-                             ScopeReport scope;
-                             TRY_LET(scope.playbook, r.string("playbook"));
-                             TRY_LET(scope.scope, r.string("scope"));
-                             TRY_LET(scope.spelled, r.string("spelled"));
-                             TRY_LET(scope.folder, r.string("folder"));
-                             TRY_LET(scope.found, r.boolean("found"));
-                             TRY_LET(scope.files, r.unsigned_integer("files"));
-                             TRY(r.done());
-                             return scope;
-                           }));
-  TRY_LET(plan.issues, read_array<IssueReport>(
-                           reader, "issues",
-                           [](const Json& json, const std::string& where) -> Result<IssueReport> {
-                             JsonReader r(json, where);
-                             IssueReport issue;
-                             TRY_LET(issue.kind, r.string("kind"));
-                             TRY_LET(issue.where, r.string("where"));
-                             TRY_LET(issue.reason, r.string("reason"));
-                             TRY(r.done());
-                             return issue;
-                           }));
+  TRY_LET(plan.reviews, read_array<Review>(reader, "reviews", review_from_json));
+  TRY_LET(plan.exclusions, read_array<Exclusion>(reader, "exclusions", exclusion_from_json));
+  TRY_LET(plan.limits, read_array<LimitReport>(reader, "limits", limit_from_json));
+  TRY_LET(plan.scopes, read_array<ScopeReport>(reader, "scopes", scope_from_json));
+  TRY_LET(plan.issues, read_array<IssueReport>(reader, "issues", issue_from_json));
   TRY_LET(plan.files_scanned, reader.unsigned_integer("files_scanned"));
   return {};
 }
@@ -169,6 +169,16 @@ Json to_json(const BaselineReport& baseline) {
               {"left_off", baseline.left_off}};
 }
 
+Result<BaselineReport::Folder> folder_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  BaselineReport::Folder folder;
+  TRY_LET(folder.spelled, reader.string("spelled"));
+  TRY_LET(folder.folder, reader.string("folder"));
+  TRY_LET(folder.found, reader.boolean("found"));
+  TRY(reader.done());
+  return folder;
+}
+
 Result<BaselineReport> baseline_from_json(const Json& json, const std::string& where) {
   JsonReader reader(json, where);
   BaselineReport baseline;
@@ -178,17 +188,7 @@ Result<BaselineReport> baseline_from_json(const Json& json, const std::string& w
   TRY_LET(baseline.signer, reader.string("signer"));
   TRY_LET(baseline.files, reader.unsigned_integer("files"));
   TRY_LET(baseline.folders,
-          read_array<BaselineReport::Folder>(
-              reader, "folders",
-              [](const Json& element, const std::string& place) -> Result<BaselineReport::Folder> {
-                JsonReader r(element, place);
-                BaselineReport::Folder folder;
-                TRY_LET(folder.spelled, r.string("spelled"));
-                TRY_LET(folder.folder, r.string("folder"));
-                TRY_LET(folder.found, r.boolean("found"));
-                TRY(r.done());
-                return folder;
-              }));
+          read_array<BaselineReport::Folder>(reader, "folders", folder_from_json));
   TRY_LET(baseline.compared, reader.unsigned_integer("compared"));
   TRY_LET(baseline.known, reader.unsigned_integer("known"));
   TRY_LET(baseline.other_content, reader.unsigned_integer("other_content"));
@@ -207,6 +207,18 @@ Result<Timestamp> read_time(JsonReader& reader, const char* key) {
   return *time;
 }
 
+Result<PlaybookReport> playbook_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  PlaybookReport playbook;
+  TRY_LET(playbook.id, reader.string("id"));
+  TRY_LET(playbook.name, reader.string("name"));
+  TRY_LET(playbook.revision, reader.unsigned_integer("revision"));
+  TRY_LET(playbook.sha256, reader.string("sha256"));
+  TRY_LET(playbook.signer, reader.string("signer"));
+  TRY(reader.done());
+  return playbook;
+}
+
 Result<Plan> from_json(const Json& json) {
   JsonReader reader(json, "");
   TRY_LET(const std::int64_t version, reader.integer("format_version"));
@@ -222,20 +234,7 @@ Result<Plan> from_json(const Json& json) {
   TRY_LET(plan.expires, read_time(reader, "expires"));
   TRY_LET(const Json* host, reader.object("host"));
   TRY_LET(plan.host, host_from_json(*host));
-  TRY_LET(plan.playbooks,
-          read_array<PlaybookReport>(
-              reader, "playbooks",
-              [](const Json& element, const std::string& where) -> Result<PlaybookReport> {
-                JsonReader r(element, where);
-                PlaybookReport playbook;
-                TRY_LET(playbook.id, r.string("id"));
-                TRY_LET(playbook.name, r.string("name"));
-                TRY_LET(playbook.revision, r.unsigned_integer("revision"));
-                TRY_LET(playbook.sha256, r.string("sha256"));
-                TRY_LET(playbook.signer, r.string("signer"));
-                TRY(r.done());
-                return playbook;
-              }));
+  TRY_LET(plan.playbooks, read_array<PlaybookReport>(reader, "playbooks", playbook_from_json));
   TRY_LET(plan.baselines, read_array<BaselineReport>(reader, "baselines", baseline_from_json));
   TRY_LET(plan.operations, read_array<Operation>(reader, "operations", operation_from_json));
   for (std::size_t index = 0; index < plan.operations.size(); ++index)

@@ -12,7 +12,6 @@
 
 #include <sched.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
 #include "hostile_case.h"
 #include "random.h"
@@ -64,18 +63,11 @@ bool parse(const std::vector<std::string>& words, Options& options) {
     }
     if (at + 1 == words.size()) return false;
     const std::string& value = words[++at];
-    const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
     if (word == "--base")
       options.base = value;
-    else if (word == "--cases")
-      options.series.cases = number;
-    else if (word == "--seed")
-      options.series.seed = number;
-    else if (word == "--workers" && number > 0 && number <= 64)
-      options.series.workers = static_cast<unsigned>(number);
     else if (word == "--case")
-      options.one_case = number;
-    else
+      options.one_case = std::strtoull(value.c_str(), nullptr, 10);
+    else if (!property::read_option(word, value, options.series))
       return false;
   }
   if (!std::filesystem::is_directory(options.base))
@@ -159,14 +151,5 @@ int main(int argc, char** argv) {
                  "DIR] [--case SEED] [--self-test]\n";
     return 64;
   }
-  if (::geteuid() != 0) {
-    std::cerr << "hostile_playbooks: needs root\n";
-    return 77;
-  }
-  try {
-    return run(options);
-  } catch (const std::exception& error) {
-    std::cerr << "hostile_playbooks: " << error.what() << "\n";
-    return 1;
-  }
+  return property::run_as_root("hostile_playbooks", [&] { return run(options); });
 }

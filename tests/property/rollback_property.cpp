@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "planted_loss.h"
 #include "rollback_case.h"
 
@@ -80,17 +78,11 @@ bool parse(const std::vector<std::string>& words, Options& options) {
       options.disk = value;
     } else {
       const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
-      if (word == "--cases")
-        options.series.cases = number;
-      else if (word == "--seed")
-        options.series.seed = number;
-      else if (word == "--workers" && number > 0 && number <= 64)
-        options.series.workers = static_cast<unsigned>(number);
-      else if (word == "--disk-percent")
+      if (word == "--disk-percent")
         options.disk_percent = number;
       else if (word == "--case")
         options.one_case = number;
-      else
+      else if (!property::read_option(word, value, options.series))
         return false;
     }
   }
@@ -153,14 +145,5 @@ int main(int argc, char** argv) {
                  "DIR] [--disk DIR] [--disk-percent P] [--case SEED] [--self-test]\n";
     return 64;
   }
-  if (::geteuid() != 0) {
-    std::cerr << "rollback_property: needs root: owners, trusted attributes, flags\n";
-    return 77;
-  }
-  try {
-    return run(options);
-  } catch (const std::exception& error) {
-    std::cerr << "rollback_property: " << error.what() << "\n";
-    return 1;
-  }
+  return property::run_as_root("rollback_property", [&] { return run(options); });
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <sstream>
@@ -120,6 +121,32 @@ SeriesResult run_series(
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
+}
+
+bool read_option(const std::string& word, const std::string& value, Series& series) {
+  const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
+  if (word == "--cases")
+    series.cases = number;
+  else if (word == "--seed")
+    series.seed = number;
+  else if (word == "--workers" && number > 0 && number <= 64)
+    series.workers = static_cast<unsigned>(number);
+  else
+    return false;
+  return true;
+}
+
+int run_as_root(const std::string& program, const std::function<int()>& run) {
+  if (::geteuid() != 0) {
+    std::cerr << program << ": needs root: owners, trusted attributes, flags, mounts\n";
+    return 77;
+  }
+  try {
+    return run();
+  } catch (const std::exception& error) {
+    std::cerr << program << ": " << error.what() << "\n";
+    return 1;
+  }
 }
 
 }  // namespace property

@@ -31,4 +31,10 @@ struct SeriesResult {
     const std::function<std::function<void(std::uint64_t, std::uint64_t, Counts&)>(unsigned)>&
         make_worker);
 
+/// --cases, --seed and --workers. False for any other word and for a bad value.
+[[nodiscard]] bool read_option(const std::string& word, const std::string& value, Series& series);
+
+/// What main() is when the words were understood: 77 without root, 1 when `run` throws.
+[[nodiscard]] int run_as_root(const std::string& program, const std::function<int()>& run);
+
 }  // namespace property

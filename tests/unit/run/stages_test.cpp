@@ -52,6 +52,19 @@ struct Staged {
     INFO(findings(report));
     CHECK(report.ok());
   }
+  /// Applies; every call of the host from that one on fails, as for a process that is gone. False
+  /// when there are not so many calls.
+  bool dies_at(std::size_t call) {
+    std::size_t count = 0;
+    bool dead = false;
+    memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+      dead = dead || count++ == call;
+      return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
+    });
+    const auto applied = world.apply(plan);
+    memory.host.set_fault_hook({});
+    return dead;
+  }
 };
 
 }  // namespace
@@ -188,15 +201,7 @@ TEST_CASE("a kill at any call of a staged apply loses no stage", "[stages]") {
   std::size_t kills = 0;
   for (std::size_t at = 0;; at += 7) {
     Staged staged;
-    std::size_t count = 0;
-    bool dead = false;
-    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
-      dead = dead || count++ == at;
-      return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
-    });
-    const auto applied = staged.world.apply(staged.plan);
-    staged.memory.host.set_fault_hook({});
-    if (!dead) break;
+    if (!staged.dies_at(at)) break;
     ++kills;
     INFO("call " << at);
     const std::vector<std::string> runs = must(staged.world.open_store()->run_names());
@@ -284,15 +289,7 @@ TEST_CASE("a kill at any call never passes an instruction that waits", "[stages]
     Staged staged;
     staged.world.stages = {};
     staged.plan = waiting_plan(staged.world, before_it);
-    std::size_t count = 0;
-    bool dead = false;
-    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
-      dead = dead || count++ == at;
-      return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
-    });
-    const auto applied = staged.world.apply(staged.plan);
-    staged.memory.host.set_fault_hook({});
-    if (!dead) break;
+    if (!staged.dies_at(at)) break;
     ++kills;
     INFO("call " << at);
     const std::vector<std::string> runs = must(staged.world.open_store()->run_names());
