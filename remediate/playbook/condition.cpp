@@ -168,7 +168,7 @@ void Reader::read_yara(const Node& node, Condition& condition) {
   Fields fields(findings_, node, {"rules", "min_score"});
   if (!fields.usable()) return;
   condition.rules = fields.text("rules", "the source text of YARA rules",
-                                {.max_bytes = longest_yara, .lines = true});
+                                {.max_bytes = longest_yara, .lines = true, .controls = true});
   condition.min_score = static_cast<std::int64_t>(fields.number("min_score", 0, 100).value_or(0));
   if (condition.rules.empty()) return;
   std::string_view rest = condition.rules;

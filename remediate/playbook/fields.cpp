@@ -159,7 +159,7 @@ std::optional<std::string> read_text(Findings& findings, const Node& node, const
   for (const char c : text) {
     const bool line_control = c == '\n' || c == '\r' || c == '\t';
     const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    if (!control || (line_control && rule.lines)) continue;
+    if (!control || (line_control && rule.lines) || (rule.controls && c != '\0')) continue;
     findings.error(
         rule::control_character, node.pointer,
         "the text holds the control character " + display(std::string_view(&c, 1)),

@@ -51,7 +51,8 @@ struct Node {
 
 struct TextRule {
   std::size_t max_bytes = 4096;
-  bool lines = false;  // line breaks and tabs are part of it
+  bool lines = false;     // line breaks and tabs are part of it
+  bool controls = false;  // so is every other byte but NUL
 };
 /// Nothing, with an error reported, when it is not a string that fits `rule`.
 [[nodiscard]] std::optional<std::string> read_text(Findings& findings, const Node& node,

@@ -527,21 +527,22 @@ class Yara(ImportCase):
             '    score = 80\n  strings:\n    $a = "MARK-"\n  condition:\n    $a\n}\n')
 
     def test_a_folder(self):
-        self.given("rules/good.yar", self.RULE)
-        self.given("rules/below/again.yara", self.RULE)
         self.given("rules/broken.yar", "rule Broken {\n  condition:\n    $missing\n}\n")
         self.given("rules/include.yar", 'include "x.yar"\nrule A { condition: true }\n')
         self.given("rules/empty.yar", "// nothing\n")
         self.given("rules/bytes.yar", b"rule A { condition: true } // \xff\n")
+        self.given("rules/zero.yar", b"rule A { condition: true } // \0\n")
+        self.given("rules/good.yar", self.RULE.replace("meta:", "meta: /* \x04\x7f */"))
+        self.given("rules/below/again.yara", (self.scene.base / "rules/good.yar").read_bytes())
         self.given("rules/index.txt", "text")
         report, _, known = self.imported(self.scene.base / "rules", "--from", "yara")
-        self.assertEqual((report["read"], report["taken"], report["repeated"]), (6, 2, 1))
+        self.assertEqual((report["read"], report["taken"], report["repeated"]), (7, 2, 1))
         [only] = known.values()
         self.assertEqual((only["authorises"], len(only["source"])), ("review", 2))
         self.assertEqual(only["source"][0]["licence"], "DRL 1.1")
         reasons = self.reasons(report)
         for name, part in (("broken.yar", "undefined string"), ("include.yar", "include"),
-                           ("empty.yar", "no rule"), ("bytes.yar", "UTF-8")):
+                           ("empty.yar", "no rule"), ("bytes.yar", "UTF-8"), ("zero.yar", "NUL")):
             self.assertIn(part, reasons[name])
 
     def test_rules_of_a_score_may_remove(self):
