@@ -33,10 +33,12 @@ class CompiledPlanner {
     const std::vector<Operation> removed = plan_.operations;
     for (const Record& record : survey_.compiled.records) {
       const Operation* page = page_of(record, removed);
-      if (page != nullptr)
-        remove_record(record, *page);
-      else
+      if (page == nullptr)
         leave(record, removed);
+      else if (const std::string doubt = doubt_about(record, *page); !doubt.empty())
+        review(record, *page, doubt);
+      else
+        remove_record(record, *page);
     }
     remove_assemblies();
   }
@@ -83,16 +85,39 @@ class CompiledPlanner {
                   " and does not: " + record.problem);
       return;
     }
+    review(record, *named,
+           "which has the name of a page that is removed (" + named->path.display() +
+               "); whether it is that page cannot be told");
+  }
+
+  void review(const Record& record, const Operation& page, const std::string& why) {
     plan_.reviews.push_back(
         {record.path.display(),
-         named->playbook,
-         named->indicator,
+         page.playbook,
+         page.indicator,
          record.sha256,
-         {{"compiled",
-           "the compiled form of " + display(record.page.virtual_path) +
-               ", which has the name of a page that is removed (" + named->path.display() +
-               "); whether it is that page cannot be told",
-           0, ""}}});
+         {{"compiled", "the compiled form of " + display(record.page.virtual_path) + ", " + why, 0,
+           ""}}});
+  }
+
+  /// Why the record may be of a page that stays; empty where no other page fits it.
+  [[nodiscard]] std::string doubt_about(const Record& record, const Operation& page) const {
+    std::string others;
+    std::size_t count = 0;
+    for (const RawPath& other : record.pages) {
+      if (planned_.contains(other)) continue;
+      if (++count <= max_named) others += (others.empty() ? "" : ", ") + other.display();
+    }
+    if (count > max_named) others += " and " + std::to_string(count - max_named) + " more";
+    if (count > 0)
+      return "which fits the page that is removed (" + page.path.display() +
+             ") and pages that stay (" + others + "): look which of them the server has there" +
+             by_hand;
+    if (!survey_.compiled.unsearched.empty())
+      return "which fits the page that is removed (" + page.path.display() +
+             "); whether it fits another page too cannot be told: " + survey_.compiled.unsearched +
+             by_hand;
+    return {};
   }
 
   void exclude(const RawPath& path, const Operation& page, std::string reason) {
@@ -121,7 +146,7 @@ class CompiledPlanner {
     operation.why.push_back(std::move(why));
     if (std::string allowed = guards_.package_allowance(path); !allowed.empty())
       operation.why.push_back({"package", std::move(allowed), 0, ""});
-    operation.details = {{"compiled from", page.path.bytes()}};
+    operation.details = {{compiled_from, page.path.bytes()}};
     operation.precondition = {sha256, facts.metadata, facts.parent.id, facts.parent.modified,
                               facts.filesystem};
     operation.before = before_of(operation);

@@ -8,9 +8,12 @@
 
 namespace remediate::plan {
 
+/// The detail that names the page in an operation on a compiled form.
+inline constexpr const char* compiled_from = "compiled from";
+
 /// Adds to a plan what ASP.NET keeps of the pages that it removes: behind each page's removal its
-/// record, behind the records their assembly, when no page that stays is compiled into it. What is
-/// left alone is an exclusion or a review.
+/// record where it fits no page that stays, behind the records their assembly, when no page that
+/// stays is compiled into it. What is left alone is an exclusion or a review.
 void plan_compiled(const PlanRequest& request, const Survey& survey, const Guards& guards,
                    Plan& plan);
 

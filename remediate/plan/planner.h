@@ -73,6 +73,10 @@ struct CompiledPages {
     std::string sha256;
     observe::TargetFacts facts;
     RawPath assembly;  // the root when it is not there
+    /// The folder's name below Temporary ASP.NET Files: "root", or the application's last name.
+    std::string application{};
+    /// All files below the root that the virtual path fits; the page that goes is one of them.
+    std::vector<RawPath> pages{};
   };
   struct Assembly {
     std::string sha256;
@@ -82,6 +86,7 @@ struct CompiledPages {
   std::map<RawPath, Assembly> assemblies;
   std::map<RawPath, std::map<RawPath, std::string>> users;  // all records and pages of an assembly
   std::map<RawPath, RawPath> unread_in;                     // by folder: a record that is none
+  std::string unsearched{};  // not empty: why Record::pages may lack some
 };
 
 /// Everything that the planner knows: observations only.

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
 #include "remediate/observe/scan.h"
+#include "remediate/plan/compiled_plan.h"
 #include "remediate/plan/replacement_plan.h"
 
 namespace remediate::run {
@@ -110,22 +112,32 @@ class CompiledScan {
       found_.unread_in.emplace(path.parent(), path);
       if (!named_like_a_match(path.name())) return;
       found_.records.push_back(
-          {where.playbook, where.step, path, {}, parsed.error().text(), "", {}, {}});
+          {where.playbook, where.step, path, {}, parsed.error().text(), "", {}, {}, {}, {}});
       return;
     }
     const auto dll = std::ranges::find_if(assemblies, [&](const RawPath& one) {
       return plan::same_name(one.name(), parsed->assembly + ".dll", true);
     });
     const std::size_t slash = parsed->virtual_path.rfind('/');
-    const bool wanted = names_.contains(lower(parsed->virtual_path.substr(slash + 1)));
+    const bool wanted =
+        !parsed->shared && names_.contains(lower(parsed->virtual_path.substr(slash + 1)));
+    const std::vector<std::string_view> names = path.components();
+    const std::size_t top = where.folder.components().size();
     if (dll != assemblies.end()) {
       found_.users[*dll].emplace(path, parsed->virtual_path);
       if (wanted) read_assembly(*dll);
     }
     if (wanted)
-      found_.records.push_back({where.playbook, where.step, path, std::move(*parsed), "",
-                                std::move(file->sha256), std::move(file->facts),
-                                dll == assemblies.end() ? RawPath() : *dll});
+      found_.records.push_back({where.playbook,
+                                where.step,
+                                path,
+                                std::move(*parsed),
+                                "",
+                                std::move(file->sha256),
+                                std::move(file->facts),
+                                dll == assemblies.end() ? RawPath() : *dll,
+                                names.size() > top + 1 ? std::string(names[top]) : "",
+                                {}});
   }
 
   void read_assembly(const RawPath& path) {
@@ -151,6 +163,47 @@ plan::CompiledPages scan_compiled(const host::Directory& root,
   CompiledScan scan(root, matches, issues);
   for (const CompiledFolder& folder : folders) scan.look(folder);
   return scan.take();
+}
+
+bool removes_assembly(const plan::Operation& operation) {
+  return operation.action == plan::Action::quarantine &&
+         lower(operation.path.name()).ends_with(".dll") &&
+         std::ranges::any_of(operation.details,
+                             [](const auto& one) { return one.first == plan::compiled_from; });
+}
+
+Result<void> check_unshared(const host::Directory& root, const RawPath& assembly,
+                            const std::set<RawPath>& going) {
+  constexpr const char* remedy = "make a new plan";
+  TRY_LET(const auto folder, root.open_directory(assembly.parent(), host::Mounts::cross));
+  std::vector<RawPath> records;
+  std::size_t entries = 0;
+  TRY(folder->each_entry([&](std::string_view name, FileKind) {
+    if (++entries > max_entries || records.size() > max_records) return false;
+    if (auto path = assembly.parent().child(name);
+        path && lower(name).ends_with(".compiled") && !going.contains(*path))
+      records.push_back(std::move(*path));
+    return true;
+  }));
+  if (entries > max_entries || records.size() > max_records)
+    return fail(Code::changed, "its folder has more records than are looked through", remedy);
+  for (const RawPath& record : records) {
+    const auto file = observe::read_setting_file(root, record, setting::max_compiled_bytes);
+    if (!file && file.error().code == Code::not_found) continue;
+    const auto page = file ? setting::parse_compiled_page(file->bytes)
+                           : Result<setting::CompiledPage>(std::unexpected(file.error()));
+    if (!page)
+      return fail(Code::changed,
+                  "whether pages that stay are in it cannot be told: " + record.display() +
+                      " cannot be read as a record (" + page.error().text() + ")",
+                  remedy);
+    if (plan::same_name(page->assembly + ".dll", assembly.name(), true))
+      return fail(Code::changed,
+                  "a page that stays is in it: " + record.display() + " names it for " +
+                      display(page->virtual_path),
+                  remedy);
+  }
+  return {};
 }
 
 }  // namespace remediate::run

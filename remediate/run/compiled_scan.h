@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "remediate/host/host.h"
@@ -21,5 +22,12 @@ struct CompiledFolder {
                                                 const std::vector<CompiledFolder>& folders,
                                                 const std::vector<match::FileMatch>& matches,
                                                 std::vector<plan::IssueReport>& issues);
+
+/// Whether the operation removes an assembly with the compiled form of its page.
+[[nodiscard]] bool removes_assembly(const plan::Operation& operation);
+/// Asked right before an assembly goes. changed when a record beside it that stays names it, or
+/// cannot be read; `going` are the files that the run removes.
+[[nodiscard]] Result<void> check_unshared(const host::Directory& root, const RawPath& assembly,
+                                          const std::set<RawPath>& going);
 
 }  // namespace remediate::run

@@ -5,6 +5,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/run/compiled_scan.h"
 
 namespace remediate::run {
 namespace {
@@ -145,6 +146,9 @@ class Batch {
       error.causes = std::move(reasons);
       return give_up(*item.operation, error);
     }
+    if (removes_assembly(operation))
+      if (auto unshared = check_unshared(session_.root, item.path(), going()); !unshared)
+        return give_up(*item.operation, unshared.error());
     auto parent = item.parent->stat();
     if (!parent) return give_up(*item.operation, parent.error());
 
@@ -167,6 +171,15 @@ class Batch {
                         Json{{"entry", quarantine::to_json(entry)}}));
     items_.push_back(std::move(item));
     return {};
+  }
+
+  /// What the run has removed or is about to.
+  [[nodiscard]] std::set<RawPath> going() const {
+    std::set<RawPath> paths;
+    for (const OperationState& other : session_.run.operations)
+      if (other.operation->action == plan::Action::quarantine && other.state != State::not_done)
+        paths.insert(other.operation->path);
+    return paths;
   }
 
   /// An earlier operation took this file under another of its names, and cleared its flags.

@@ -17,6 +17,7 @@
 #include "remediate/run/baseline.h"
 #include "remediate/run/compiled_scan.h"
 #include "remediate/run/known_good.h"
+#include "remediate/run/page_search.h"
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
 #include "remediate/setting/iis_protect.h"
@@ -261,6 +262,9 @@ class Surveyor {
           for (const RawPath& place : places) folders.push_back({playbook.id, step.id, place});
         }
     survey_.compiled = scan_compiled(root_, folders, survey_.matches, survey_.issues);
+    std::vector<RawPath> scopes;
+    for (const observe::ScopeInstance& instance : instances_) scopes.push_back(instance.folder);
+    find_pages(root_, scopes, survey_.compiled, survey_.issues);
     return {};
   }
 

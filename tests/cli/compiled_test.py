@@ -113,6 +113,74 @@ class Compiled(Case):
         self.assertEqual(self.addresses(plan), ["x.aspx"])
         self.assertIn("cannot be told", self.left(plan, "reviews")["x.aspx.1.compiled"]["why"][0]["text"])
 
+    def test_a_good_page_s_compiled_form_is_not_taken(self):
+        """A shell whose path ends like a good page's must not take that page's form along."""
+        shell = "inetpub/wwwroot/uploads/owa/auth/logon.aspx"
+        self.scene.shell(shell)
+        self.scene.write("Program Files/Exchange/owa/auth/Logon.aspx", b"<html>as shipped</html>")
+        self.compiled("logon.aspx.7.compiled", "/owa/auth/logon.aspx", "App_Web_logon")
+        self.compiled("x.aspx.1.compiled", "/client/x.aspx")
+        plan = self.scene.make_plan()
+        self.assertEqual(sorted(self.addresses(plan)),
+                         ["App_Web_k3fz0v1q.dll", "logon.aspx", "x.aspx", "x.aspx.1.compiled"])
+        why = self.left(plan, "reviews")["logon.aspx.7.compiled"]["why"][0]["text"]
+        for said in (shell, "Program Files/Exchange/owa/auth/Logon.aspx", "pages that stay"):
+            self.assertIn(said, why)
+
+    def test_an_application_s_page_fits_whatever_its_folder_is_called(self):
+        self.scene.shell("inetpub/wwwroot/uploads/shop/pay/card.aspx")
+        self.scene.write("sites/code/pay/card.aspx", b"<html>as shipped</html>")
+        shop = TEMPORARY.replace("/root/", "/shop/")
+        self.scene.write(f"{shop}/card.aspx.7.compiled", record("/shop/pay/card.aspx", "App_Web_s"))
+        self.scene.write(f"{shop}/App_Web_s.dll", b"MZ")
+        plan = self.scene.make_plan()
+        self.assertEqual(sorted(self.addresses(plan)), ["card.aspx", "x.aspx"])
+        self.assertIn("sites/code/pay/card.aspx",
+                      self.left(plan, "reviews")["card.aspx.7.compiled"]["why"][0]["text"])
+
+    def test_two_shells_that_fit_one_record(self):
+        """Whichever of them it is of, it goes."""
+        self.scene.shell("inetpub/wwwroot/uploads/client/x.aspx")
+        self.compiled("x.aspx.1.compiled", "/client/x.aspx")
+        self.assertEqual(sorted(self.addresses(self.scene.make_plan())),
+                         ["App_Web_k3fz0v1q.dll", "x.aspx", "x.aspx", "x.aspx.1.compiled"])
+
+    def test_records_of_shared_code_keep_no_assembly_but_their_own(self):
+        self.compiled("x.aspx.1.compiled", "/client/x.aspx")
+        for name, kind, path, assembly in (
+                ("App_global.asax", 8, "/owa/global.asax", "App_global.asax.k3fz0v1q"),
+                ("App_Code", 6, "/owa/App_Code/", "App_Code.z1"),
+                ("App_GlobalResources", 9, "", "App_GlobalResources.z2")):
+            self.scene.write(f"{TEMPORARY}/{name}.compiled",
+                             record(path, assembly).replace(b'"3"', b'"%d"' % kind))
+        plan = self.scene.make_plan()
+        self.assertEqual(self.addresses(plan),
+                         ["x.aspx", "x.aspx.1.compiled", "App_Web_k3fz0v1q.dll"])
+        self.scene.write(f"{TEMPORARY}/App_Code.compiled",
+                         record("/App_Code/", "App_Web_k3fz0v1q").replace(b'"3"', b'"6"'))
+        plan = self.scene.make_plan()
+        self.assertEqual(self.addresses(plan), ["x.aspx", "x.aspx.1.compiled"])
+        self.assertIn("/App_Code/", self.left(plan, "exclusions")["App_Web_k3fz0v1q.dll"]["reason"])
+
+    def test_an_assembly_that_was_shared_since_the_plan_stays(self):
+        for late, said in ((record("/client/good.aspx", "App_Web_k3fz0v1q"), "/client/good.aspx"),
+                           (b"<preserve", "cannot be read as a record")):
+            with self.subTest(said):
+                self.tearDown()
+                self.setUp()
+                self.compiled("x.aspx.1.compiled", "/client/x.aspx")
+                self.assertEqual(len(self.addresses(self.scene.make_plan())), 3)
+                self.scene.write(f"{TEMPORARY}/good.aspx.2.compiled", late)
+                ended = self.scene.apply()
+                self.assertEqual(ended.code, 3)
+                outcomes = {o["address"].rsplit("/", 1)[-1]: o for o in ended.json()["operations"]}
+                self.assertEqual(outcomes["x.aspx"]["outcome"], "quarantined")
+                self.assertEqual(outcomes["x.aspx.1.compiled"]["outcome"], "quarantined")
+                left = outcomes["App_Web_k3fz0v1q.dll"]
+                self.assertEqual(left["outcome"], "changed")
+                self.assertIn(said, left["reason"])
+                self.assertTrue((self.scene.root / TEMPORARY / "App_Web_k3fz0v1q.dll").exists())
+
     def test_a_record_that_cannot_be_read_keeps_the_assembly(self):
         self.compiled("x.aspx.1.compiled", "/client/x.aspx")
         self.scene.write(f"{TEMPORARY}/good.aspx.2.compiled", b"<preserve")

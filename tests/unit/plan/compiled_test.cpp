@@ -24,7 +24,9 @@ struct Compiled : Planned {
                                          "",
                                          crypto::sha256_hex(name),
                                          facts(next_++),
-                                         dll});
+                                         dll,
+                                         "root",
+                                         {}});
     return where;
   }
   std::uint64_t next_ = 100;
@@ -108,6 +110,31 @@ TEST_CASE("a page of the same name elsewhere is for a person to judge", "[compil
   CHECK(plan.reviews.front().address == other.display());
 }
 
+TEST_CASE("a record that fits a page that stays is for a person to judge", "[compiled]") {
+  Compiled compiled;
+  compiled.record("x.aspx.1.compiled", "/client/x.aspx", "App_Web_a");
+  auto& pages = compiled.survey.compiled.records.front().pages;
+  pages = {path("wwwroot/client/x.aspx")};
+  CHECK(removed(compiled.plan()).ends_with("tmp/App_Web_a.dll\n"));
+  SECTION("another page") {
+    pages.push_back(path("good/client/x.aspx"));
+    const Plan plan = compiled.plan();
+    CHECK(removed(plan) == "wwwroot/client/x.aspx\n");
+    REQUIRE(plan.reviews.size() == 1);
+    CHECK(says(plan.reviews.front().why.front().text, "good/client/x.aspx"));
+    // When that one goes too, the record goes in any case.
+    compiled.survey.matches.push_back(match("good/client/x.aspx", "a", 12));
+    CHECK(removed(compiled.plan()).ends_with("tmp/App_Web_a.dll\n"));
+  }
+  SECTION("not all pages were seen") {
+    compiled.survey.compiled.unsearched = "deep: too deep";
+    const Plan plan = compiled.plan();
+    CHECK(removed(plan) == "wwwroot/client/x.aspx\n");
+    REQUIRE(plan.reviews.size() == 1);
+    CHECK(says(plan.reviews.front().why.front().text, "too deep"));
+  }
+}
+
 TEST_CASE("of two virtual paths the longer one is the page's", "[compiled]") {
   Compiled compiled;
   compiled.survey.matches = {match("www/owa/client/x.aspx", "a", 11)};
@@ -127,6 +154,8 @@ TEST_CASE("a record that cannot be believed is not removed", "[compiled]") {
                                               "its assembly ../../x is not a name",
                                               "",
                                               {},
+                                              {},
+                                              "root",
                                               {}});
   const Plan plan = compiled.plan();
   CHECK(removed(plan) == "wwwroot/client/x.aspx\n");

@@ -1,5 +1,8 @@
 #include "remediate/setting/compiled_page.h"
 
+#include <array>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 namespace remediate::setting {
@@ -25,6 +28,32 @@ TEST_CASE("a record tells its page and its assembly", "[compiled]") {
   const auto none = parse_compiled_page("<preserve virtualPath=\"/global.asax\"/>");
   REQUIRE(none);
   CHECK(none->assembly.empty());
+}
+
+TEST_CASE("a record of shared code is of no page", "[compiled]") {
+  const auto of = [](const std::string& type, const std::string& path,
+                     const std::string& assembly) {
+    std::string bytes = record(path, assembly);
+    return parse_compiled_page(bytes.replace(bytes.find("\"3\""), 3, "\"" + type + "\""));
+  };
+  for (const auto& [type, path, assembly] :
+       std::vector<std::array<const char*, 3>>{{"8", "/owa/global.asax", "App_global.asax.ab12"},
+                                               {"6", "/owa/App_Code/", "App_Code.ab12"},
+                                               {"9", "", "App_GlobalResources.ab12"},
+                                               {"1", "/", ""}}) {
+    INFO(path);
+    const auto page = of(type, path, assembly);
+    REQUIRE(page);
+    CHECK(page->shared);
+    CHECK(page->assembly == assembly);
+  }
+  CHECK_FALSE(of("3", "/x.aspx", "App_Web_a")->shared);
+  CHECK_FALSE(of("3", "/App_Code/", "App_Code.ab12"));
+  for (const char* assembly : {"../x", "..\\x", "..", "a/b", "a b"}) {
+    INFO(assembly);
+    CHECK_FALSE(of("6", "/App_Code/", assembly));
+  }
+  CHECK_FALSE(of("6", "/../App_Code/", "App_Code.a"));
 }
 
 TEST_CASE("a record that leads elsewhere is refused", "[compiled]") {
