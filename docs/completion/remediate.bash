@@ -20,7 +20,7 @@ _remediate() {
 
   case $prev in
     --format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur"); return ;;
-    --as) mapfile -t COMPREPLY < <(compgen -W "infected-zip ocsf" -- "$cur"); return ;;
+    --as) mapfile -t COMPREPLY < <(compgen -W "cacao infected-zip misp-sightings ocsf" -- "$cur"); return ;;
     --from) mapfile -t COMPREPLY < <(compgen -W "stix misp loki yara hashes" -- "$cur"); return ;;
     --weak-digests) mapfile -t COMPREPLY < <(compgen -W "review remove" -- "$cur"); return ;;
     --tlp) mapfile -t COMPREPLY < <(compgen -W "clear green amber amber+strict red" -- "$cur"); return ;;
@@ -85,7 +85,7 @@ _remediate() {
       local runs=""
       [[ -d $store/runs ]] && runs=$(command ls -1 -- "$store/runs" 2>/dev/null)
       mapfile -t COMPREPLY < <(compgen -W "$runs" -- "$cur")
-      if [[ $command == show ]]; then
+      if [[ $command == show || $command == export ]]; then
         compopt -o filenames
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
       fi
