@@ -86,6 +86,9 @@ Result<LockedStore> lock_store(Global& global, bool create) {
     message(global, "made a store at " + display(global.store) +
                         " with a signer and a recovery key of its own (keys/): copy "
                         "keys/recovery.key off this host");
+  if (!locked.store->aside().empty())
+    message(global, "keys of an init that was cut short were put aside in " +
+                        locked.store->aside() + ": nothing was sealed to them");
   // Every record ends in a signature: without the key nothing is begun.
   if (auto key = locked.store->signer_key(); !key) {
     Error error = std::move(key).error().wrapped("the store " + display(global.store) +

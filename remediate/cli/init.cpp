@@ -27,19 +27,26 @@ Result<int> init(Global& global, const Options& options) {
   TRY(read(options.recovery_certificate, keys.recovery_certificate));
   TRY_LET(const auto store, run::Store::create(global.host, global.store, keys));
   const bool own_recovery = options.recovery_certificate.empty();
-  if (global.json())
-    TRY(print(Json{{"store", display(global.store)},
-                   {"store_id", store->id()},
-                   {"signer", store->signer().fingerprint()},
-                   {"recovery", store->recovery().fingerprint()},
-                   {"recovery_key_here", own_recovery}}));
-  else
-    TRY(print("store " + display(global.store) + "\n  signer   " + store->signer().subject() +
-              " (sha256 " + store->signer().fingerprint() + ")\n  recovery " +
-              store->recovery().subject() + " (sha256 " + store->recovery().fingerprint() + ")\n" +
-              (own_recovery
-                   ? "  keys/recovery.key opens every sealed object: move it off this host\n"
-                   : "")));
+  if (global.json()) {
+    Json made{{"store", display(global.store)},
+              {"store_id", store->id()},
+              {"signer", store->signer().fingerprint()},
+              {"recovery", store->recovery().fingerprint()},
+              {"recovery_key_here", own_recovery}};
+    if (!store->aside().empty()) made["unfinished_keys"] = store->aside();
+    TRY(print(made));
+  } else {
+    TRY(print(
+        "store " + display(global.store) + "\n  signer   " + store->signer().subject() +
+        " (sha256 " + store->signer().fingerprint() + ")\n  recovery " +
+        store->recovery().subject() + " (sha256 " + store->recovery().fingerprint() + ")\n" +
+        (own_recovery ? "  keys/recovery.key opens every sealed object: move it off this host\n"
+                      : "") +
+        (store->aside().empty()
+             ? ""
+             : "  " + store->aside() +
+                   "/ has keys of an init that was cut short: nothing was sealed to them\n")));
+  }
   return 0;
 }
 

@@ -15,7 +15,10 @@ namespace {
 
 constexpr int key_days = 3650;
 constexpr std::uint64_t max_key_bytes = 64u << 10;
+constexpr std::size_t max_leftovers = 64;
 constexpr std::string_view marker = "store.json";
+/// What becomes store.json by its new name: as long as it is there, the store never was whole.
+constexpr std::string_view making = "store.making";
 constexpr std::array<std::string_view, 4> folders = {"runs", "journal", "objects", "hold"};
 
 Result<bool> exists(const host::Directory& directory, std::string_view name) {
@@ -53,10 +56,7 @@ Result<crypto::Certificate> read_certificate(const host::Directory& keys, const 
   return certificate;
 }
 
-/// What is there when making a store was cut short: its keys, its lock, folders without an entry.
-Result<bool> is_leftover(const host::Directory& root, std::string_view name) {
-  if (name == "keys" || name == "lock") return true;
-  if (std::ranges::find(folders, name) == folders.end()) return false;
+Result<bool> is_empty_folder(const host::Directory& root, std::string_view name) {
   TRY_LET(const RawPath path, RawPath::parse(name));
   TRY_LET(const auto folder, root.open_directory(path, host::Mounts::stay));
   bool empty = true;
@@ -64,24 +64,68 @@ Result<bool> is_leftover(const host::Directory& root, std::string_view name) {
   return empty;
 }
 
+std::string aside_name(std::size_t number) {
+  return std::string(unfinished_keys) + std::to_string(number);
+}
+
+/// What is there when making a store was cut short. Keys without the file that says so are another
+/// matter: they may be all that opens what was sealed.
+Result<void> check_leftover(const host::Directory& root, std::string_view name, bool begun,
+                            const std::string& path) {
+  if (name == "lock" || name == making || name.starts_with(".writing-") ||
+      name.starts_with(unfinished_keys) || (name == "keys" && begun))
+    return {};
+  if (name == "keys" || std::ranges::find(folders, name) != folders.end()) {
+    TRY_LET(const bool empty, is_empty_folder(root, name));
+    if (empty) return {};
+  }
+  if (name == "keys")
+    return fail(Code::refused,
+                display(path) +
+                    " has keys and no store.json: they may be what opens the objects "
+                    "of a store, and are not overwritten",
+                "put store.json back from a backup, or name another folder with --store; move "
+                "keys/ away only when nothing was ever sealed to them");
+  return fail(Code::refused, display(path) + " is not empty and not a store",
+              "name an empty or a new folder with --store");
+}
+
 /// Listed before the marker is looked for: a store that appears meanwhile is seen as one.
 Result<void> check_vacant(const host::Directory& root, const std::string& path) {
   std::vector<std::string> names;
   TRY(root.each_entry([&](std::string_view name, FileKind) {
     names.emplace_back(name);
-    return names.size() <= folders.size() + 2;
+    return names.size() <= max_leftovers;
   }));
   TRY_LET(const bool present, exists(root, marker));
   if (present)
     return fail(Code::already_exists, "there is a store at " + display(path),
                 "use it, or name another folder with --store");
-  for (const std::string& name : names) {
-    TRY_LET(const bool leftover, is_leftover(root, name));
-    if (!leftover)
-      return fail(Code::refused, display(path) + " is not empty and not a store",
-                  "name an empty or a new folder with --store");
-  }
+  if (names.size() > max_leftovers)
+    return fail(Code::refused, display(path) + " is not empty and not a store",
+                "name an empty or a new folder with --store");
+  std::ranges::sort(names);  // keys before what was sealed to them
+  TRY_LET(const bool begun, exists(root, making));
+  for (const std::string& name : names) TRY(check_leftover(root, name, begun, path));
   return {};
+}
+
+/// Nothing was sealed to the keys of a store that never was whole; they are kept all the same.
+Result<std::string> put_aside(const host::Directory& root) {
+  TRY_LET(const bool begun, exists(root, making));
+  if (!begun) return std::string();
+  std::string aside;
+  TRY_LET(const bool keys, exists(root, "keys"));
+  for (std::size_t number = 1; keys && aside.empty(); ++number) {
+    auto renamed = root.rename("keys", root, aside_name(number));
+    if (renamed)
+      aside = aside_name(number);
+    else if (renamed.error().code != Code::already_exists || number == max_leftovers)
+      return std::unexpected(std::move(renamed).error());
+  }
+  if (!aside.empty()) TRY(root.sync());
+  TRY(root.remove_file(making));
+  return aside;
 }
 
 Result<std::unique_ptr<host::Lock>> lock_of(const host::Directory& root, const std::string& path) {
@@ -173,6 +217,14 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
   TRY_LET(const auto recovery,
           crypto::Certificate::from_pem(keys.recovery_certificate, "the recovery certificate"));
 
+  TRY_LET(const std::string id, crypto::random_hex(8));
+  const Json json{{"format_version", 1},
+                  {"store_id", id},
+                  {"created", format_utc(host.now())},
+                  {"signer", signer.fingerprint()},
+                  {"recovery", recovery.fingerprint()}};
+  TRY_LET(std::string aside, put_aside(*root));
+  TRY(host::write_durable(*root, making, write_json(json)));  // before the first key
   TRY_LET(const auto folder, host::ensure_directory(*root, "keys", 0700));
   TRY(host::write_durable(*folder, "signer.crt", signer.pem(), 0644));
   TRY(host::write_durable(*folder, "signer.key", keys.signer_key));
@@ -180,15 +232,11 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
   if (!recovery_key.empty()) TRY(host::write_durable(*folder, "recovery.key", recovery_key));
   // Before the marker: commands that only read may not make what is missing.
   for (const std::string_view name : folders) TRY(host::ensure_directory(*root, name, 0700));
-  TRY_LET(const std::string id, crypto::random_hex(8));
-  const Json json{{"format_version", 1},
-                  {"store_id", id},
-                  {"created", format_utc(host.now())},
-                  {"signer", signer.fingerprint()},
-                  {"recovery", recovery.fingerprint()}};
-  TRY(host::write_durable(*root, marker, write_json(json)));  // last: a store is whole or is none
+  TRY(root->rename(making, *root, marker));  // last: a store is whole or is none
+  TRY(root->sync());
   TRY_LET(auto store, open(host, path));
   store->created_ = true;
+  store->aside_ = std::move(aside);
   return store;
 }
 

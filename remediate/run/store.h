@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quarantine/vault.h"
@@ -10,6 +11,9 @@
 #include "remediate/host/host.h"
 
 namespace remediate::run {
+
+/// How the folder is named, with a number behind, that keeps the keys of a store never made whole.
+constexpr std::string_view unfinished_keys = "unfinished-keys-";
 
 /// Keys for a new store; PEM text. What is missing is made: a P-256 signer, a recovery identity.
 struct StoreKeys {
@@ -27,7 +31,8 @@ class Store {
   /// Opens or, on first use, makes one with keys of its own; `created()` tells which.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open_or_create(host::Host& host,
                                                                      const std::string& path);
-  /// already_exists when there is a store. Durable when it returns.
+  /// already_exists when there is a store, refused where keys are left of one. Durable when it
+  /// returns. Keys of an attempt that was cut short are put aside, never overwritten.
   [[nodiscard]] static Result<std::unique_ptr<Store>> create(host::Host& host,
                                                              const std::string& path,
                                                              const StoreKeys& keys);
@@ -35,6 +40,8 @@ class Store {
   /// busy while another instance works on this store. Released by the destructor.
   [[nodiscard]] Result<std::unique_ptr<host::Lock>> lock() const;
   [[nodiscard]] bool created() const { return created_; }
+  /// The folder in the store where keys of an attempt before were put by create(); else empty.
+  [[nodiscard]] const std::string& aside() const { return aside_; }
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Of store.json, which names the certificates: every run records it.
@@ -58,7 +65,7 @@ class Store {
   std::unique_ptr<host::Directory> root_, keys_, runs_, journals_;
   std::optional<quarantine::Vault> vault_;
   std::optional<crypto::Certificate> signer_, recovery_;
-  std::string id_, path_, sha256_;
+  std::string id_, path_, sha256_, aside_;
   bool created_ = false;
 };
 

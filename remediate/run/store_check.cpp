@@ -32,10 +32,15 @@ class StoreCheck {
     each(store_.root(), "", [&](const std::string& name, const FileStat& stat) {
       if (name == "store.json" || name == "lock") return file(name, stat);
       static const std::set<std::string> known{"keys", "runs", "journal", "objects", "hold"};
-      if (known.contains(name))
+      if (name.starts_with(unfinished_keys)) {
+        if (folder(name, stat))
+          add(Finding::Level::notice, name,
+              "keys of an init that was cut short: nothing was sealed to them");
+      } else if (known.contains(name)) {
         folder(name, stat);
-      else
+      } else {
         stray(name);
+      }
     });
     each(store_.keys(), "keys/", [&](const std::string& name, const FileStat& stat) {
       static const std::set<std::string> known{"signer.key", "recovery.key"};

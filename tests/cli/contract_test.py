@@ -163,6 +163,26 @@ class Shapes(Case):
             self.assertEqual((self.scene.store / "keys" / name).stat().st_mode & 0o777, 0o600)
         self.refused(self.scene.json("init"), 1, "already_exists", str(self.scene.store))
 
+    def test_init_after_one_that_was_cut_short(self):
+        self.ok(self.scene.json("init"))
+        store = self.scene.store
+        key = (store / "keys/recovery.key").read_bytes()
+        (store / "store.json").rename(store / "store.making")
+        document = self.ok(self.scene.json("init")).json()
+        self.assertEqual(document["unfinished_keys"], "unfinished-keys-1")
+        self.assertEqual((store / "unfinished-keys-1/recovery.key").read_bytes(), key)
+        self.assertNotEqual((store / "keys/recovery.key").read_bytes(), key)
+        self.assertTrue(self.ok(self.scene.json("verify")).json()["ok"])
+        (store / "store.json").rename(store / "store.making")
+        self.assertIn(b"unfinished-keys-2/ has keys", self.ok(self.scene.run("init")).out)
+
+    def test_keys_without_a_store_stay(self):
+        self.ok(self.scene.json("init"))
+        (self.scene.store / "store.json").unlink()
+        key = (self.scene.store / "keys/recovery.key").read_bytes()
+        self.refused(self.scene.json("init"), 1, "refused", "has keys and no store.json")
+        self.assertEqual((self.scene.store / "keys/recovery.key").read_bytes(), key)
+
     def test_approve(self):
         self.scene.identity("alice")
         plan = self.scene.make_plan()

@@ -26,6 +26,11 @@ struct Folder {
     const auto folder = must(host.make_root(path.substr(0, slash)));
     must(host::write_durable(*folder, path.substr(slash + 1), bytes));
   }
+  [[nodiscard]] std::string read(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return must(host::read_whole(*must(host.open_root(path.substr(0, slash))),
+                                 path.substr(slash + 1), 1u << 20));
+  }
   [[nodiscard]] Code policy_refused(const std::string& path) {
     const auto policy = load_policy(host, path);
     REQUIRE_FALSE(policy);
@@ -83,6 +88,77 @@ TEST_CASE("keys that do not belong together, and folders that are no place for a
   INFO(store.error().text());
   CHECK(store.error().code == code);
   CHECK(Store::open(folder.host, "/store").error().code == Code::not_found);
+}
+
+TEST_CASE("keys without a store are never overwritten", "[store]") {
+  Folder folder;
+  const auto made = must(Store::create(folder.host, "/store", {}));
+  const std::string key = folder.read("/store/keys/recovery.key");
+  must(folder.root->remove_file("store.json"));
+  const auto again = Store::create(folder.host, "/store", {});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Code::refused);
+  CHECK(again.error().message.find("has keys and no store.json") != std::string::npos);
+  CHECK(again.error().remedy.find("put store.json back") != std::string::npos);
+  CHECK(Store::open_or_create(folder.host, "/store").error().code == Code::refused);
+  CHECK(folder.read("/store/keys/recovery.key") == key);
+}
+
+TEST_CASE("keys of a store that was never whole are put aside", "[store]") {
+  Folder folder;
+  (void)must(Store::create(folder.host, "/store", {}));
+  // As if it had been killed right before the last rename, and once more in the next attempt.
+  must(folder.root->rename("store.json", *folder.root, "store.making"));
+  const std::string key = folder.read("/store/keys/recovery.key");
+  const auto second = must(Store::create(folder.host, "/store", {}));
+  CHECK(second->aside() == "unfinished-keys-1");
+  must(folder.root->rename("store.json", *folder.root, "store.making"));
+  const std::string second_key = folder.read("/store/keys/recovery.key");
+  const auto third = must(Store::create(folder.host, "/store", {}));
+  CHECK(third->aside() == "unfinished-keys-2");
+  CHECK(folder.read("/store/unfinished-keys-1/recovery.key") == key);
+  CHECK(folder.read("/store/unfinished-keys-2/recovery.key") == second_key);
+  CHECK(must(third->recovery_key()).matches(third->recovery()));
+  CHECK(folder.root->stat_entry("store.making").error().code == Code::not_found);
+  CHECK(must(Store::open(folder.host, "/store"))->aside().empty());
+}
+
+TEST_CASE("what an init that was cut short can leave is no hindrance", "[store]") {
+  Folder folder;
+  SECTION("folders") {
+    for (const char* name : {"keys", "runs", "journal", "objects", "hold"})
+      must(folder.root->make_directory(name, 0700));
+  }
+  SECTION("a lock and half a file") {
+    must(folder.host.plant("/store/lock", FileKind::regular));
+    must(folder.host.plant("/store/.writing-0", FileKind::regular));
+  }
+  SECTION("the file that says so, without keys") { folder.write("/store/store.making", "{}"); }
+  CHECK(must(Store::create(folder.host, "/store", {}))->aside().empty());
+}
+
+TEST_CASE("a folder full of leftovers, or with a run in it, is no place for a store", "[store]") {
+  Folder folder;
+  SECTION("a run") {
+    must(folder.root->make_directory("runs", 0700));
+    must(folder.host.plant("/store/runs/run-1", FileKind::regular));
+  }
+  SECTION("more than it could have left") {
+    for (int number = 0; number <= 64; ++number)
+      must(folder.host.plant("/store/.writing-" + std::to_string(number), FileKind::regular));
+  }
+  SECTION("no number left for the keys to be put aside") {
+    for (int number = 1; number <= 64; ++number)
+      must(folder.root->make_directory("unfinished-keys-" + std::to_string(number), 0700));
+  }
+  const auto made = Store::create(folder.host, "/store", {});
+  if (made) {  // nothing had to be put aside
+    must(folder.root->rename("store.json", *folder.root, "store.making"));
+    CHECK(Store::create(folder.host, "/store", {}).error().code == Code::refused);
+    return;
+  }
+  CHECK(made.error().code == Code::refused);
+  CHECK(made.error().message.find("is not empty and not a store") != std::string::npos);
 }
 
 TEST_CASE("one instance works on a store at a time", "[store]") {
