@@ -24,9 +24,10 @@ Json counts_of(const run::Run& run) {
 Json entry_of(const run::Store& store, const std::string& name) {
   auto run = run::load_run(store, name);
   if (!run) return Json{{"run_id", name}, {"state", "unreadable"}, {"reason", run.error().text()}};
-  const std::string state = run->phase.empty() ? "not_started"
-                            : run->closed      ? run->status
-                                               : "interrupted";
+  const std::string state = run->phase.empty()                ? "not_started"
+                            : run->closed                     ? run->status
+                            : run::stands_at(*run) != nullptr ? "waiting"
+                                                              : "interrupted";
   return Json{{"run_id", name},
               {"plan_id", run->plan.plan.plan_id},
               {"phase", run->phase},

@@ -22,6 +22,28 @@ std::string place_of(const GoodFiles::File& file) {
   return file.folder + (file.folder.ends_with('/') ? "" : "/") + file.path.bytes();
 }
 
+/// How many names of their ends two paths have in common.
+std::size_t common_end(const RawPath& a, const RawPath& b, bool ignore_case) {
+  const std::vector<std::string_view> left = a.components();
+  const std::vector<std::string_view> right = b.components();
+  std::size_t common = 0;
+  while (common < left.size() && common < right.size() &&
+         same_name(left[left.size() - 1 - common], right[right.size() - 1 - common], ignore_case))
+    ++common;
+  return common;
+}
+
+/// Another match of the indicator that has more of the file's path than this one; null when none.
+const match::FileMatch* owner_of(const GoodFiles::File& file, const Survey& survey,
+                                 const match::FileMatch& match, bool ignore_case) {
+  const std::size_t own = common_end(file.path, match.path, ignore_case);
+  for (const match::FileMatch& other : survey.matches)
+    if (other.exclusion.empty() && other.playbook == match.playbook &&
+        common_end(file.path, other.path, ignore_case) > own)
+      return &other;
+  return nullptr;
+}
+
 }  // namespace
 
 bool same_name(std::string_view a, std::string_view b, bool ignore_case) {
@@ -54,28 +76,49 @@ std::expected<Replacement, std::string> choose_replacement(const Survey& survey,
         "with --known-good");
 
   const GoodFiles::File* chosen = nullptr;
+  const GoodFiles::File* rival = nullptr;  // as near as `chosen`, with other bytes
+  std::size_t nearest = 0;
   std::string others;
+  const auto say = [&](const GoodFiles::File& file, const std::string& what) {
+    if (others.size() < 500)
+      others += (others.empty() ? "" : ", ") + display(place_of(file)) + " " + what;
+  };
   for (const GoodFiles::File& file : survey.good_files.files) {
     if (!same_name(file.path.name(), name, ignore_case)) continue;
     if (!among(good->sha256, file.sha256) || !survey.good_files.bytes.contains(file.sha256)) {
-      if (others.size() < 500)
-        others += (others.empty() ? "" : ", ") + display(place_of(file)) + " has " + file.sha256;
+      say(file, "has " + file.sha256);
       continue;
     }
-    if (chosen != nullptr && chosen->sha256 != file.sha256)
-      return std::unexpected("the known good folders have several good versions of it (" +
-                             display(place_of(*chosen)) + ", " + display(place_of(file)) +
-                             "): name a folder with the files of this server's build only");
-    if (chosen == nullptr) chosen = &file;
+    if (const match::FileMatch* owner = owner_of(file, survey, match, ignore_case)) {
+      say(file, "is of " + owner->path.display());
+      continue;
+    }
+    const std::size_t common = common_end(file.path, match.path, ignore_case);
+    if (common < nearest) continue;
+    if (common > nearest) {
+      chosen = &file;
+      rival = nullptr;
+      nearest = common;
+    } else if (chosen->sha256 != file.sha256) {
+      rival = &file;
+    }
   }
+  if (rival != nullptr)
+    return std::unexpected("the known good folders have several good versions of it (" +
+                           display(place_of(*chosen)) + ", " + display(place_of(*rival)) +
+                           "), and their paths do not tell which: put each below its own folders "
+                           "(owa/auth/logon.aspx), or name a folder with the files of this "
+                           "server's build only");
   if (chosen != nullptr)
     return Replacement{place_of(*chosen), chosen->sha256,
                        survey.good_files.bytes.at(chosen->sha256)};
   if (others.empty())
     return std::unexpected("no known good folder has a file " + display(name) +
                            " that can be read: put it there and plan again");
-  return std::unexpected("no file of this name in the known good folders has a digest that step " +
-                         step.id + " names: " + others);
+  return std::unexpected(
+      "no file of this name in the known good folders is this one's and has a "
+      "digest that step " +
+      step.id + " names: " + others);
 }
 
 }  // namespace remediate::plan

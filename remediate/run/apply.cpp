@@ -334,7 +334,11 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
   take_options(session, options);
   TRY_LET(const bool enough, enough_space(store, run.plan.plan));
   session.hold_only = !enough;
-  TRY(sign_head(session));
+  if (stands_at(run) != nullptr) {
+    TRY_LET(session.untold, ends_unsigned(store, run, journal.length()));
+  }
+  // The head of a wait says that it was told: not before it is.
+  if (!session.untold) TRY(sign_head(session));
   return work_and_close(session);
 }
 

@@ -38,6 +38,27 @@ Result<void> remove_held(Session& session, OperationState& operation, bool& gone
   return hold->sync();
 }
 
+/// Nothing of the run has a sealed copy, so nothing can be finalized, and originals are held.
+RunReport only_held(const Run& run) {
+  RunReport report{
+      run.name, run.plan.plan.plan_id, "finalize", status_of(run, "finalize"), false, "", {}, {}};
+  for (const OperationState& operation : run.operations) {
+    const bool stranger = operation.state == State::not_done && operation.held;
+    if (operation.state != State::captured && operation.state != State::sealed && !stranger)
+      continue;
+    report.operations.push_back(
+        {operation.operation->id, std::string(plan::action_name(operation.operation->action)),
+         operation.operation->address, "held",
+         stranger ? "a file that was not approved is in the hold: `remediate rollback " + run.name +
+                        "` puts it back"
+                  : "the original is in the hold without a sealed copy, so it stays: `remediate "
+                    "resume " +
+                        run.name + "` seals it"});
+  }
+  report.notices.emplace_back("nothing was finalized: originals are held only");
+  return report;
+}
+
 }  // namespace
 
 Result<RunReport> finalize(host::Host& host, const Store& store, const host::Directory& root,
@@ -72,6 +93,8 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
     return fail(Code::refused, "run " + run.name + " is not finished: it has operations not begun",
                 "`remediate resume " + run.name + "` goes on, `remediate rollback " + run.name +
                     "` takes back what was done");
+  if (!anything && run.closed && status_of(run, "finalize") != "nothing_to_do")
+    return only_held(run);
   if (!anything && run.closed)
     return RunReport{run.name,   run.plan.plan.plan_id,
                      "finalize", "nothing_to_do",

@@ -7,6 +7,9 @@
 namespace remediate::run {
 namespace {
 
+constexpr std::string_view removed_since =
+    "the file is gone: somebody removed it since, and its name is free; nothing was done";
+
 class VersionRestore {
  public:
   VersionRestore(Session& session, const RollbackOptions& options, OperationState& operation)
@@ -46,16 +49,34 @@ class VersionRestore {
     return to_outbox(session_, options_, operation_, held.get(), restored.reason);
   }
 
+  /// The hold is found without the folder, for a copy in the outbox.
+  Result<Restored> without_folder(const Error& error) {
+    if (error.code != Code::not_found && error.code != Code::changed) return std::unexpected(error);
+    if (auto hold = session_.hold_of(entry_)) {
+      own_hold_ = std::move(*hold);
+      hold_ = own_hold_.get();
+    }
+    return Restored{
+        false, "conflict",
+        error.code == Code::not_found ? "its folder is gone: nothing was done" : reason_of(error)};
+  }
+
+  [[nodiscard]] bool name_is_free() const {
+    const auto taken = parent_->stat_entry(name());
+    return !taken && taken.error().code == Code::not_found;
+  }
+
   Result<Restored> attempt() {
-    TRY_LET(parent_, session_.parent(entry_.path, entry_.parent));
+    auto parent = session_.parent(entry_.path, entry_.parent);
+    if (!parent) return without_folder(parent.error());
+    parent_ = std::move(*parent);
     TRY_LET(parent_stat_, parent_->stat());
     TRY_LET(const quarantine::Vault::HoldDirectory* hold, session_.hold(*parent_));
     hold_ = hold->directory.get();
 
     auto target = parent_->open_file(name(), host::Access::read);
     if (!target && target.error().code == Code::not_found)
-      return Restored{false, "conflict",
-                      "the file is gone: somebody removed it since; nothing was done"};
+      return Restored{false, "conflict", std::string(removed_since)};
     if (!target) return std::unexpected(std::move(target).error());
     TRY_LET(const Version current, read_version(**target));
     TRY_LET(const FileStat stat, (*target)->stat());
@@ -142,6 +163,7 @@ class VersionRestore {
     }
     if (auto swapped = hold_->exchange(prepared, *parent_, name()); !swapped) {
       if (flags != 0) TRY(protect(target, flags));
+      if (name_is_free()) return fail(Code::conflict, std::string(removed_since));
       return std::unexpected(std::move(swapped).error());
     }
     unsure_ = true;
@@ -154,9 +176,13 @@ class VersionRestore {
     // Nothing there, or no file: others did that. Any other error says nothing of others.
     const bool known = displaced || displaced.error().code == Code::not_found ||
                        displaced.error().code == Code::refused;
-    TRY(hold_->exchange(prepared, *parent_, name()));
+    auto returned = hold_->exchange(prepared, *parent_, name());
+    if (!returned && name_is_free()) returned = hold_->rename(prepared, *parent_, name());
+    TRY(std::move(returned));
     auto back = hold_->stat_entry(prepared);
-    if (!back || back->id.inode != prepared_id.inode) {
+    if (!back && back.error().code != Code::not_found)
+      return std::unexpected(std::move(back).error());
+    if (back && back->id.inode != prepared_id.inode) {
       TRY_LET(const std::string free, free_name(prepared + ".found"));
       TRY(hold_->rename(prepared, *hold_, free));
     }
@@ -228,6 +254,7 @@ class VersionRestore {
       if ((protection(metadata) | flags) != protection(metadata))
         TRY(protect(target, protection(metadata) | flags));
       TRY(drop_derivable(before, after, current.bytes));
+      if (current.sha256 == entry_.sha256) return same_bytes(target, held);
       return Restored{true, "restored", "the change was already taken back"};
     }
 
@@ -256,6 +283,19 @@ class VersionRestore {
     TRY(drop_derivable(before, after, undone));
     if (!exact) restored.reason = "merged: later edits by others were kept";
     return restored;
+  }
+
+  /// What is there has the original's bytes and is not the original.
+  Result<Restored> same_bytes(const host::File& target, bool held) const {
+    TRY_LET(const Metadata metadata, target.metadata());
+    std::string reason =
+        std::string(
+            "a file with the original's bytes is at its place already; it is another file "
+            "than the original") +
+        (held ? ", which stays in the hold" : "");
+    const std::vector<std::string> differences = metadata_differences(entry_.metadata, metadata);
+    for (const std::string& difference : differences) reason += "; " + difference;
+    return Restored{true, differences.empty() ? "restored" : "restored_degraded", reason};
   }
 
   /// What a crash of an earlier undo left in the hold goes when nothing in it is lost: it is the
@@ -325,6 +365,7 @@ class VersionRestore {
   const plan::Operation& plan_;
   std::unique_ptr<host::Directory> parent_;
   FileStat parent_stat_;
+  std::unique_ptr<host::Directory> own_hold_;  // without the folder
   const host::Directory* hold_ = nullptr;
   bool unsure_ = false;
 };

@@ -283,6 +283,12 @@ Result<Run> load_run(const Store& store, const std::string& name) {
   return run;
 }
 
+const StageState* stands_at(const Run& run) {
+  const bool stands = run.phase == "apply" && !run.closed && !run.stages.empty() &&
+                      run.stages.back().outcome == "waiting";
+  return stands ? &run.stages.back() : nullptr;
+}
+
 std::string status_of(const Run& run, const std::string& phase) {
   std::size_t wanted = 0, good = 0;
   for (const OperationState& operation : run.operations) {
@@ -294,7 +300,10 @@ std::string status_of(const Run& run, const std::string& phase) {
       if (state == State::restored && operation.outcome == "restored") ++good;
     } else if (phase == "finalize") {
       if (operation.entry.directory) continue;  // nothing of it is held
-      if (state != State::finalized && state != State::finalizing && state != State::done) continue;
+      const bool held = state == State::captured || state == State::sealed ||
+                        (state == State::not_done && operation.held);
+      if (!held && state != State::finalized && state != State::finalizing && state != State::done)
+        continue;
       ++wanted;
       if (state == State::finalized) ++good;
     } else {

@@ -73,6 +73,9 @@ struct Run {
 /// Of a plan's signature file; empty without one.
 [[nodiscard]] std::string signature_digest(const std::string& signature);
 
+/// What an apply stands still at until a person resumes it; null when it does not.
+[[nodiscard]] const StageState* stands_at(const Run& run);
+
 /// done, partial, failed or nothing_to_do: how a phase (apply, rollback, finalize) ended.
 [[nodiscard]] std::string status_of(const Run& run, const std::string& phase);
 

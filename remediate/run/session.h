@@ -66,6 +66,8 @@ class Session {
   setting::DirectoryService* active_directory = nullptr;  // none without a connection
   const std::uint64_t loaded_length = journal.length();   // records when the session began
   bool hold_only = false;                                 // not enough space to seal
+  /// The journal ends in a wait whose report may never have come out: it is told again.
+  bool untold = false;
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
 
   /// Why a guard keeps this target out, now.

@@ -40,6 +40,11 @@ class Exchange {
     return operation_.entry.metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
   }
 
+  [[nodiscard]] bool name_is_free() const {
+    const auto taken = parent_->stat_entry(name());
+    return !taken && taken.error().code == Code::not_found;
+  }
+
   Result<bool> open_places() {
     auto parent = session_.parent(plan_.path, plan_.precondition.parent);
     if (parent) parent_ = std::move(*parent);
@@ -197,12 +202,15 @@ class Exchange {
     }
     if (auto swapped = hold_->exchange(new_name(), *parent_, name()); !swapped) {
       if (flags != 0) TRY(protect(original, flags));
-      return abandon(swapped.error());
+      if (!name_is_free()) return abandon(swapped.error());
+      return abandon({Code::not_found, "the file was removed right before the exchange",
+                      "look who removed it; nothing was put at its place"});
     }
     if (auto held = check_displaced(original); !held)
       return exchange_back(held.error(), original, flags);
     TRY(hold_->rename(new_name(), *hold_, hold_name()));
     if (auto good = check_target(); !good) {
+      if (name_is_free()) return captured(&built);  // the original is held; conclude() tells
       TRY(hold_->rename(hold_name(), *hold_, new_name()));
       return exchange_back(good.error(), original, flags);
     }
@@ -231,7 +239,9 @@ class Exchange {
   }
 
   Result<void> exchange_back(const Error& why, host::File& original, std::uint32_t flags) {
-    TRY(hold_->exchange(new_name(), *parent_, name()));
+    auto back = hold_->exchange(new_name(), *parent_, name());
+    if (!back && name_is_free()) back = hold_->rename(new_name(), *parent_, name());
+    TRY(std::move(back));
     TRY(parent_->sync());
     TRY(hold_->sync());
     if (flags != 0) TRY(protect(original, flags));
@@ -293,6 +303,9 @@ class Exchange {
     auto checked = again ? check_target()
                          : fail(Code::changed,
                                 "its folder is gone or another one: " + reason_of(again.error()));
+    if (again && !checked && name_is_free())
+      checked = fail(Code::changed, "what was put at its place was removed since: its name is free",
+                     "look who removed it; the original is held");
     const std::string outcome = !checked                                     ? "unknown"
                                 : plan_.action == plan::Action::replace_file ? "replaced"
                                                                              : "reset";

@@ -92,13 +92,18 @@ Result<bool> stands_still(Session& session, const StageEnd& end) {
   const std::string left = std::to_string(of - end.after) + " were not begun";
 
   if (end.wait != nullptr || session.stages.probe == nullptr) {
-    if (recorded("waiting")) {
+    if (recorded("waiting") && !session.untold) {
+      if (end.wait != nullptr)
+        session.control.progress.note(
+            "going on behind step " + end.wait->step +
+            ", which was for a person to do: " + display(end.wait->instruction));
       TRY(record(session, end, of, "passed", "resumed by the operator"));
       return false;
     }
-    TRY(record(session, end, of, "waiting",
-               end.wait != nullptr ? "step " + end.wait->step + " is for a person to do first"
-                                   : "the policy names no probe: a person has to look"));
+    if (!recorded("waiting"))
+      TRY(record(session, end, of, "waiting",
+                 end.wait != nullptr ? "step " + end.wait->step + " is for a person to do first"
+                                     : "the policy names no probe: a person has to look"));
     session.notices.push_back(
         end.wait != nullptr
             ? "apply waits after " + done + ", " + left + ". " + undone_before(session, end) +

@@ -18,7 +18,8 @@ struct StageEnd {
 
 /// Asks for leave to go on behind a stage, unless it was given before. True when the run has to
 /// stand still: the reason is in the session's notices and, but for a stop, in the journal,
-/// durable. A probe is asked again by every resume; without one the first resume is the leave.
+/// durable. A probe is asked again by every resume; without one the first resume is the leave, but
+/// for a run that was killed before it could tell that it waits: that stands still once more.
 [[nodiscard]] Result<bool> stands_still(Session& session, const StageEnd& end);
 
 /// refused, with what the probe said, when it fails before anything was done.

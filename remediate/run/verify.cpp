@@ -10,6 +10,7 @@
 #include "remediate/crypto/signature.h"
 #include "remediate/host/durable.h"
 #include "remediate/plan/approval.h"
+#include "remediate/run/setting_reset.h"
 #include "remediate/run/store_check.h"
 
 namespace remediate::run {
@@ -360,6 +361,14 @@ class Verifier {
                     "it is at its place, where a rollback could not check it: `remediate "
                     "rollback " +
                         run.name + "` ends that");
+    if (!file && operation.state == State::not_done && file.error().code == Code::not_found)
+      if (const auto held = look_into_hold(**hold, operation);
+          held && held->what != Held::What::nothing)
+        return notice(
+            where, "what others put at its place during the exchange is held as " + held->name +
+                       ": look at it" +
+                       (parent && is_at_its_place(*parent, entry) ? "; the original is at its place"
+                                                                  : ""));
     if (!file) return error(where + " hold", reason_of(file.error()));
     if (operation.state == State::not_done)
       return notice(
@@ -425,6 +434,11 @@ Result<void> require_evidence(const Store& store, const Run& run) {
   if (auto manifest = check_manifest(store, run, *contents); !manifest)
     return refused(std::move(manifest).error());
   return {};
+}
+
+Result<bool> ends_unsigned(const Store& store, const Run& run, std::uint64_t length) {
+  TRY_LET(const std::vector<std::uint64_t> lengths, head_lengths(store, run));
+  return lengths.empty() || lengths.back() < length;
 }
 
 Result<void> require_resumable(const Store& store, const Run& run) {

@@ -42,6 +42,9 @@ struct VerifyOptions {
 /// naming what does not hold.
 [[nodiscard]] Result<void> require_evidence(const Store& store, const Run& run);
 
+/// Whether the newest signed head covers less than `length` records.
+[[nodiscard]] Result<bool> ends_unsigned(const Store& store, const Run& run, std::uint64_t length);
+
 /// For resume, which signs anew what a crash left unsigned: a head that verifies must be of this
 /// journal or its beginning, and once the journal is closed the manifest must hold. Else an end
 /// that somebody cut off or damaged would be signed again.

@@ -74,6 +74,35 @@ TEST_CASE("a replacement survives the plan file, and nothing else does", "[repla
   CHECK(says(changed("\"replacement\"", "\"replacemend\""), "replacement"));
 }
 
+TEST_CASE("pages of one name get the good versions of their own folders", "[replace]") {
+  Pages pages;
+  pages.survey.good_files = {};
+  pages.survey.matches = {match("www/ecp/auth/1.php", "a", 11),
+                          match("www/owa/auth/1.php", "a", 12),
+                          match("srv/owa/auth/1.php", "a", 13)};
+  pages.supply("/good", "ecp/auth/1.php", good);
+  pages.supply("/good", "owa/auth/1.php", other);
+  Plan plan = pages.plan();
+  REQUIRE(std::ranges::count(plan.operations, Action::replace_file, &Operation::action) == 3);
+  for (const Operation& operation : plan.operations)
+    if (operation.action == Action::replace_file)
+      CHECK(operation.replacement.bytes == (says(operation.path.bytes(), "ecp/") ? good : other));
+
+  // Another page's version is no guess for one without.
+  pages.survey.good_files = {};
+  pages.supply("/good", "owa/auth/1.php", other);
+  plan = pages.plan();
+  CHECK(std::ranges::count(plan.operations, Action::replace_file, &Operation::action) == 2);
+  CHECK(says(exclusion_of(plan, "www/ecp/auth/1.php"),
+             "/good/owa/auth/1.php is of www/owa/auth/1.php"));
+
+  // Where the paths do not tell, a person has to.
+  pages.supply("/more", "owa/auth/1.php", good);
+  plan = pages.plan();
+  CHECK(says(exclusion_of(plan, "www/owa/auth/1.php"), "several good versions"));
+  CHECK(std::ranges::count(plan.operations, Action::replace_file, &Operation::action) == 0);
+}
+
 TEST_CASE("what cannot be replaced is told with the reason", "[replace]") {
   Pages pages;
   SECTION("no folder") {

@@ -269,6 +269,24 @@ TEMPLATE_TEST_CASE("what is too large to be sealed stays in the hold through fin
   CHECK(difference(before, world.snapshot(), false).empty());
 }
 
+TEST_CASE("finalize tells of originals that are held only", "[cycle]") {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  const plan::PlanFile plan = world.plan();
+  must(memory.host.limit_mount(world.store_path().substr(0, world.store_path().rfind('/')),
+                               {1u << 20, 100'000}, true));
+  const RunReport applied = must(world.apply(plan));
+  INFO(text(applied));
+  const RunReport report = must(world.finalize(applied.run));
+  INFO(text(report));
+  CHECK(report.status == "failed");
+  REQUIRE_FALSE(report.operations.empty());
+  CHECK(report.operations.front().outcome == "held");
+  CHECK(report.operations.front().reason.find("resume " + applied.run) != std::string::npos);
+  must(world.rollback(applied.run));
+  CHECK(must(world.finalize(applied.run)).status == "nothing_to_do");
+}
+
 TEMPLATE_TEST_CASE("a later edit of a configuration survives the rollback", "[cycle]", MemoryWorld,
                    NativeWorld) {
   Fixture<TestType> fixture;

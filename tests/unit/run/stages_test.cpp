@@ -5,6 +5,7 @@
 
 #include "remediate/host/durable.h"
 #include "remediate/run/revisions.h"
+#include "remediate/run/verify.h"
 #include "world.h"
 
 namespace remediate::run::test {
@@ -308,6 +309,64 @@ TEST_CASE("a kill at any call never passes an instruction that waits", "[stages]
     staged.check_whole(runs.front());
   }
   CHECK(kills > 20);
+}
+
+/// The number of calls of an apply that stands still at its wait.
+std::size_t calls_to_the_wait() {
+  Staged staged;
+  staged.world.stages = {};
+  staged.plan = waiting_plan(staged.world, 2);
+  std::size_t calls = 0;
+  staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+    ++calls;
+    return std::optional<Error>();
+  });
+  CHECK(must(staged.world.apply(staged.plan)).interrupted);
+  return calls;
+}
+
+TEST_CASE("a wait that was never told is told by resume", "[stages]") {
+  const std::size_t calls = calls_to_the_wait();
+  std::size_t untold = 0;
+  for (std::size_t at = calls - 60; at < calls; ++at) {
+    Staged staged;
+    staged.world.stages = {};
+    staged.plan = waiting_plan(staged.world, 2);
+    REQUIRE(staged.dies_at(at));
+    INFO("call " << at << " of " << calls);
+    const std::string run = must(staged.world.open_store()->run_names()).front();
+    const Run killed = staged.load(run);
+    const StageState* stands = stands_at(killed);
+    if (stands == nullptr) continue;
+    CHECK(stands->operation == "op-0003");
+    const auto store = staged.world.open_store();
+    const std::uint64_t length =
+        must(journal::read_journal(must(host::read_whole(store->journals(), journal_name(run),
+                                                         journal::max_journal_bytes))))
+            .records.size();
+    if (!must(ends_unsigned(*store, killed, length))) continue;
+    ++untold;
+    // A resume that is killed as well has told nothing either.
+    std::size_t count = 0;
+    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+      return ++count > 3 ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
+    });
+    CHECK_FALSE(staged.world.resume(run));
+    staged.memory.host.set_fault_hook({});
+    const RunReport resumed = must(staged.world.resume(run));
+    INFO(text(resumed));
+    CHECK(resumed.interrupted);
+    REQUIRE_FALSE(resumed.notices.empty());
+    CHECK(resumed.notices.front().find("Install the update.") != std::string::npos);
+    CHECK(staged.done(run) == 2);
+    staged.check_whole(run);
+    const RunReport ended = must(staged.world.resume(run));
+    CHECK_FALSE(ended.interrupted);
+    CHECK(staged.done(run) == 6);
+    CHECK(staged.load(run).stages.size() == 2);
+    staged.check_whole(run);
+  }
+  CHECK(untold > 3);
 }
 
 TEST_CASE("a record of a wait that does not fit is corrupt", "[stages]") {
