@@ -6,6 +6,7 @@
 #include "remediate/report/report.h"
 #include "remediate/run/baseline.h"
 #include "remediate/run/survey.h"
+#include "remediate/run/yara_workers.h"
 
 namespace remediate::cli {
 namespace {
@@ -26,7 +27,17 @@ struct Options {
   std::vector<std::string> baseline_signers;
   std::string directory;
   std::optional<std::vector<setting::DirectoryObject>> objects;  // what it showed
+  std::shared_ptr<match::Apart> yara{};
 };
+
+/// Before the walls, behind which no process can be started.
+Result<void> start_yara(const Global& global, Options& options) {
+  if (!global.sandbox) return {};
+  host::WorkerLimits limits;
+  limits.workers = options.threads;
+  TRY_LET(options.yara, run::start_yara_workers(limits));
+  return {};
+}
 
 /// Before the walls, which let nothing through to a network. Everything is read that a playbook may
 /// ask about, since the playbooks are only read behind them.
@@ -59,6 +70,7 @@ Result<int> plan(Global& global, const Options& options) {
   survey.known_good = options.known_good;
   if (options.in_use) survey.in_use = &*options.in_use;
   survey.directory = options.objects;
+  survey.yara = options.yara.get();
   if (!options.output.empty() && options.output != "-") {
     auto signed_before = read_file(global, options.output + ".p7s", max_signature_bytes);
     if (signed_before || signed_before.error().code != Code::not_found)
@@ -115,7 +127,10 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
                       "baseline that is taken without a signature, such as a shipped one");
   add_directory_option(*command, options->directory);
   command->callback([&, options] {
-    global.prepare = [&global, options] { return read_directory(global, *options); };
+    global.prepare = [&global, options]() -> Result<void> {
+      TRY(start_yara(global, *options));
+      return read_directory(global, *options);
+    };
     global.confined = {options->output, options->html};
     options->in_use = global.host.files_in_use();  // a confined process cannot see others
     chosen = [&global, options] { return plan(global, *options); };

@@ -47,8 +47,7 @@ std::string yara_fault(const std::string& rules) {
     has_rule = has_rule || line.starts_with("rule ") || line.find(" rule ") != line.npos;
   }
   if (!has_rule) return "there is no rule in it";
-  constexpr unsigned timeout_seconds = 10;
-  const auto compiled = match::YaraRules::compile(rules, timeout_seconds);
+  const auto compiled = match::YaraRules::compile(rules);
   return compiled ? std::string() : "its rules do not compile: " + compiled.error().text();
 }
 

@@ -75,9 +75,14 @@ Result<void> take_rules(const playbook::Condition& condition, Matchers& matchers
   const auto known = std::ranges::find(matchers.sources, condition.rules);
   compiled.number = static_cast<std::size_t>(known - matchers.sources.begin());
   if (known != matchers.sources.end()) return {};
-  TRY_LET(auto rules, YaraRules::compile(condition.rules, matchers.yara_timeout_seconds));
+  if (matchers.apart != nullptr) {
+    TRY_LET(auto rules, compile_apart(*matchers.apart, condition.rules, matchers.rules.size()));
+    matchers.rules.push_back(std::move(rules));
+  } else {
+    TRY_LET(auto rules, YaraRules::compile(condition.rules));
+    matchers.rules.push_back(std::move(rules));
+  }
   matchers.sources.push_back(condition.rules);
-  matchers.rules.push_back(std::move(rules));
   return {};
 }
 
@@ -209,7 +214,8 @@ Content::Content(const Matchers& matchers, std::string_view bytes, bool complete
       complete_(complete),
       target_(std::move(target)),
       search_(matchers.regexes, bytes),
-      yara_(matchers.rules.size()) {}
+      yara_(matchers.rules.size()),
+      yara_left_(std::chrono::seconds(matchers.yara_timeout_seconds)) {}
 
 const std::string& Content::digest(Kind kind) {
   std::string& cached = kind == Kind::sha256 ? sha256_ : kind == Kind::sha1 ? sha1_ : md5_;
@@ -227,8 +233,20 @@ std::optional<RegexMatcher::Place> Content::regex(std::size_t number) {
 }
 
 const YaraOutcome& Content::yara(std::size_t number) {
-  if (!yara_[number]) yara_[number] = matchers_.rules[number]->scan(bytes_, target_);
+  if (yara_[number]) return *yara_[number];
+  if (yara_left_.count() <= 0) {
+    yara_[number] = {.hits = {}, .incomplete = "other rules used up the time for this file"};
+    return *yara_[number];
+  }
+  const auto start = std::chrono::steady_clock::now();
+  yara_[number] = matchers_.rules[number]->scan(bytes_, target_, yara_left_);
+  yara_left_ -= std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - start);
   return *yara_[number];
+}
+
+const std::string& Content::yara_name(std::size_t number) const {
+  return matchers_.rules[number]->name();
 }
 
 const std::optional<Dump>& Content::dump() {

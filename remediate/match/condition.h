@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "remediate/match/engine.h"
 #include "remediate/match/regex_matcher.h"
+#include "remediate/match/yara_apart.h"
 #include "remediate/match/yara_matcher.h"
 #include "remediate/playbook/model.h"
 
@@ -31,7 +33,8 @@ struct CompiledCondition {
 struct Matchers {
   RegexMatcher regexes;
   std::vector<std::string> sources;
-  std::vector<std::unique_ptr<YaraRules>> rules;
+  std::vector<std::unique_ptr<RuleSource>> rules;
+  Apart* apart = nullptr;  // where rules are asked; null for in this process
   unsigned yara_timeout_seconds = 10;
 };
 
@@ -56,6 +59,7 @@ class Content {
   [[nodiscard]] const std::string& digest(playbook::Condition::Kind kind);
   [[nodiscard]] std::optional<RegexMatcher::Place> regex(std::size_t number);
   [[nodiscard]] const YaraOutcome& yara(std::size_t number);
+  [[nodiscard]] const std::string& yara_name(std::size_t number) const;
   [[nodiscard]] const std::optional<Dump>& dump();
 
  private:
@@ -68,6 +72,7 @@ class Content {
   std::string md5_;
   RegexMatcher::Search search_;
   std::vector<std::optional<YaraOutcome>> yara_;
+  std::chrono::milliseconds yara_left_;  // for all rule sources of this file
   std::optional<std::optional<Dump>> dump_;
 };
 

@@ -212,6 +212,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
                                                 const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
+  impl->matchers.apart = options.apart;
   for (const playbook::Playbook& playbook : playbooks) TRY(impl->add(playbook));
   std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
     return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);

@@ -40,8 +40,13 @@ struct FileMatch {
   observe::TargetFacts facts;
 };
 
+class Apart;
+
 struct EngineOptions {
-  unsigned yara_timeout_seconds = 10;
+  unsigned yara_timeout_seconds = 10;  // for all rule sources of one file together
+  /// Where YARA rules are compiled and asked; null for in this process, where only time is bounded.
+  /// Must outlive the engine.
+  Apart* apart = nullptr;
 };
 
 /// All indicators of all playbooks, compiled. Each file is matched once against all of them in

@@ -178,7 +178,9 @@ class Evaluator {
       }
     }
     if (any) return Answer::yes;
-    if (!outcome.incomplete.empty()) return doubt(condition, outcome.incomplete);
+    if (!outcome.incomplete.empty())
+      return doubt(condition,
+                   content_.yara_name(condition.number) + ": " + display(outcome.incomplete, 300));
     return Answer::no;
   }
 

@@ -4,6 +4,7 @@
 
 #ifdef REMEDIATE_HAVE_YARA
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 
@@ -124,6 +125,12 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
   return CALLBACK_CONTINUE;
 }
 
+/// At least 1: 0 would be no limit.
+int seconds_of(std::chrono::milliseconds within) {
+  return static_cast<int>(
+      std::max<std::int64_t>(std::chrono::ceil<std::chrono::seconds>(within).count(), 1));
+}
+
 std::string scan_error(int number) {
   switch (number) {
     case ERROR_SCAN_TIMEOUT:
@@ -144,7 +151,7 @@ std::string scan_error(int number) {
 struct YaraRules::Impl {
   Library library;  // last to go
   std::unique_ptr<YR_RULES, RulesFree> rules;
-  unsigned timeout_seconds = 0;
+  std::string name;
   std::mutex mutex;
   std::vector<Scanner> idle;
 
@@ -170,10 +177,10 @@ struct YaraRules::Impl {
 YaraRules::YaraRules(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 YaraRules::~YaraRules() = default;
 
-Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& source,
-                                                      unsigned timeout_seconds) {
+const std::string& YaraRules::name() const { return impl_->name; }
+
+Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& source) {
   auto impl = std::make_unique<Impl>();
-  impl->timeout_seconds = timeout_seconds;
   const std::unexpected<Error> no_memory =
       fail(Code::internal, "libyara could not be started", "free memory and try again");
   YR_COMPILER* made = nullptr;
@@ -198,10 +205,13 @@ Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& source,
   if (rules->num_rules == 0) {
     return fail(Code::bad_input, "the YARA source has no rule", "give at least one rule");
   }
+  impl->name = std::string("rule ") + rules->rules_table->identifier;
+  if (rules->num_rules > 1) impl->name += " and " + std::to_string(rules->num_rules - 1) + " more";
   return std::unique_ptr<YaraRules>(new YaraRules(std::move(impl)));
 }
 
-YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target) const {
+YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target,
+                            std::chrono::milliseconds within) const {
   YaraOutcome outcome;
   Scanner scanner = impl_->borrow();
   if (!scanner) {
@@ -219,7 +229,7 @@ YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target) 
     }
   }
   yr_scanner_set_callback(scanner.get(), note, &outcome);
-  yr_scanner_set_timeout(scanner.get(), static_cast<int>(impl_->timeout_seconds));
+  yr_scanner_set_timeout(scanner.get(), seconds_of(within));
   // The bytes are private memory: no signal is to be caught, and no handler to be installed.
   yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);
   const int result = yr_scanner_scan_mem(
@@ -232,6 +242,7 @@ YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target) 
   return outcome;
 }
 
+std::shared_ptr<void> start_yara() { return std::make_shared<Library>(); }
 bool have_yara() { return true; }
 
 }  // namespace remediate::match
@@ -240,20 +251,24 @@ bool have_yara() { return true; }
 
 namespace remediate::match {
 
-struct YaraRules::Impl {};
+struct YaraRules::Impl {
+  std::string name;
+};
 YaraRules::YaraRules(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 YaraRules::~YaraRules() = default;
+const std::string& YaraRules::name() const { return impl_->name; }
 
-Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& /*source*/,
-                                                      unsigned /*timeout_seconds*/) {
+Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& /*source*/) {
   return fail(Code::unsupported, "this build has no YARA",
               "use a build with YARA or take the rules out of the playbook");
 }
 
-YaraOutcome YaraRules::scan(std::string_view /*content*/, const YaraTarget& /*target*/) const {
+YaraOutcome YaraRules::scan(std::string_view /*content*/, const YaraTarget& /*target*/,
+                            std::chrono::milliseconds /*within*/) const {
   return {.hits = {}, .incomplete = "this build has no YARA"};
 }
 
+std::shared_ptr<void> start_yara() { return nullptr; }
 bool have_yara() { return false; }
 
 }  // namespace remediate::match

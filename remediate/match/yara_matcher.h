@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,14 +32,33 @@ struct YaraOutcome {
   std::string incomplete;  // not empty: a bound was reached, rules that are missing may match
 };
 
-/// One compiled rule source. Thread-safe.
-class YaraRules {
+/// Keeps libyara started for as long as it lives; null in a build without it.
+[[nodiscard]] std::shared_ptr<void> start_yara();
+
+/// One rule source, ready to be asked. Thread-safe.
+class RuleSource {
+ public:
+  virtual ~RuleSource() = default;
+  RuleSource() = default;
+  RuleSource(const RuleSource&) = delete;
+  RuleSource& operator=(const RuleSource&) = delete;
+
+  /// `within` is rounded up to whole seconds where libyara itself looks at the clock.
+  [[nodiscard]] virtual YaraOutcome scan(std::string_view content, const YaraTarget& target,
+                                         std::chrono::milliseconds within) const = 0;
+  /// For people: "rule NAME and 3 more".
+  [[nodiscard]] virtual const std::string& name() const = 0;
+};
+
+/// Compiled in this process.
+class YaraRules final : public RuleSource {
  public:
   /// bad_input when the source does not compile, unsupported in a build without YARA.
-  [[nodiscard]] static Result<std::unique_ptr<YaraRules>> compile(const std::string& source,
-                                                                  unsigned timeout_seconds);
-  ~YaraRules();
-  [[nodiscard]] YaraOutcome scan(std::string_view content, const YaraTarget& target) const;
+  [[nodiscard]] static Result<std::unique_ptr<YaraRules>> compile(const std::string& source);
+  ~YaraRules() override;
+  [[nodiscard]] YaraOutcome scan(std::string_view content, const YaraTarget& target,
+                                 std::chrono::milliseconds within) const override;
+  [[nodiscard]] const std::string& name() const override;
 
  private:
   struct Impl;

@@ -111,7 +111,7 @@ class Surveyor {
   }
 
   Result<void> scan_files() {
-    TRY_LET(const auto engine, match::Engine::compile(playbooks_, {}));
+    TRY_LET(const auto engine, match::Engine::compile(playbooks_, {.apart = options_.yara}));
     TRY_LET(const auto settings, SettingScan::make(playbooks_, *engine));
     observe::ScanOptions options;
     options.threads = options_.threads;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "remediate/host/host.h"
+#include "remediate/match/yara_apart.h"
 #include "remediate/observe/find_claims.h"
 #include "remediate/plan/plan_file.h"
 #include "remediate/plan/planner.h"
@@ -28,6 +29,8 @@ struct SurveyOptions {
   std::span<const plan::KnownGood> baselines{};
   /// What the directory showed, read before; nothing when there is no connection.
   std::optional<std::vector<setting::DirectoryObject>> directory{};
+  /// Where YARA rules are asked; null for in this process.
+  match::Apart* yara = nullptr;
 };
 
 /// Reads and validates playbooks; bad_input with every diagnostic as a cause. Where the policy

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <string_view>
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -63,6 +64,48 @@ constexpr std::array deadly{
     // who it is
     "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "setfsuid",
     "setfsgid", "capset"};
+
+// What is left to a process that computes: messages, memory, time, its end.
+constexpr std::array computing{"read",
+                               "write",
+                               "pread64",
+                               "close",
+                               "close_range",
+                               "poll",
+                               "ppoll",
+                               "fstat",
+                               "newfstatat",
+                               "brk",
+                               "munmap",
+                               "mremap",
+                               "madvise",
+                               "futex",
+                               "set_robust_list",
+                               "rseq",
+                               "membarrier",
+                               "sched_yield",
+                               "sched_getaffinity",
+                               "exit",
+                               "exit_group",
+                               "rt_sigaction",
+                               "rt_sigprocmask",
+                               "rt_sigreturn",
+                               "sigaltstack",
+                               "restart_syscall",
+                               "setitimer",
+                               "getpid",
+                               "getppid",
+                               "gettid",
+                               "getrandom",
+                               "clock_gettime",
+                               "clock_getres",
+                               "gettimeofday",
+                               "time",
+                               "sysinfo",
+                               "getrlimit"};
+// What it takes to start others, and to bind them further.
+constexpr std::array forking{"clone",   "wait4",     "kill",     "prctl",
+                             "seccomp", "prlimit64", "setrlimit"};
 
 constexpr std::array<std::uint64_t, 4> allowed_ioctls{TCGETS, TIOCGWINSZ, FIONREAD,
                                                       FS_IOC_GETFLAGS};
@@ -145,6 +188,28 @@ void fill(Filter& filter, bool by_path) {
     filter.rule(SCMP_ACT_ALLOW, "fcntl", has_bits(1, 0xffffffffu, command));
 }
 
+void fill_computing(Filter& filter, Computing how) {
+  filter.set(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+  filter.set(SCMP_FLTATR_API_SYSRAWRC, 1);
+  const bool forks = how == Computing::and_forking;
+  for (const char* name : computing) filter.rule(SCMP_ACT_ALLOW, name);
+  for (const char* name : {"mmap", "mprotect"})
+    filter.rule(SCMP_ACT_ALLOW, name, has_bits(2, PROT_EXEC, 0));
+  if (forks)
+    for (const char* name : forking) filter.rule(SCMP_ACT_ALLOW, name);
+  for (const char* name : deadly)
+    if (!forks || std::string_view(name) != "kill") filter.rule(SCMP_ACT_KILL_PROCESS, name);
+  for (const char* name : {"open", "openat", "openat2"}) filter.rule(SCMP_ACT_KILL_PROCESS, name);
+  if (!forks) {
+    filter.rule(SCMP_ACT_KILL_PROCESS, "clone");
+    filter.rule(SCMP_ACT_ALLOW, "prlimit64", is(2, 0));
+  }
+}
+
+bool lacks_filters(int rc) {
+  return rc == -ENOSYS || rc == -EINVAL || rc == -EOPNOTSUPP || rc == -EPERM || rc == -EACCES;
+}
+
 std::unexpected<Error> failed(int rc) {
   return std::unexpected(
       Error{.code = Code::unsupported,
@@ -164,9 +229,17 @@ Result<Lacking> limit_system_calls(bool by_path) {
   if (known && filter.fault() != 0) return failed(filter.fault());
   const int rc = known ? filter.load() : filter.fault();
   if (rc == 0) return std::nullopt;
-  if (rc == -ENOSYS || rc == -EINVAL || rc == -EOPNOTSUPP || rc == -EPERM || rc == -EACCES)
-    return "this kernel takes no system call filter (" + errno_text(-rc) + ")";
+  if (lacks_filters(rc)) return "this kernel takes no system call filter (" + errno_text(-rc) + ")";
   return failed(rc);
+}
+
+bool limit_to_computing(Computing how) {
+  Filter filter;
+  if (!filter.made()) return false;
+  fill_computing(filter, how);
+  if (filter.fault() != 0) return filter.fault() == -EOPNOTSUPP;
+  const int rc = filter.load();
+  return rc == 0 || lacks_filters(rc);
 }
 
 }  // namespace remediate::host::posix

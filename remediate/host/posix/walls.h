@@ -23,4 +23,10 @@ using Lacking = std::optional<std::string>;
 /// whose flags no filter can see, is told to be missing.
 [[nodiscard]] Result<Lacking> limit_system_calls(bool by_path);
 
+/// seccomp for a process that only computes on what it has: it cannot open anything. Its messages
+/// come and go over what is open. `and_forking` may start such processes and end them.
+enum class Computing : unsigned char { alone, and_forking };
+/// False when the system has the wall and it could not be put up.
+[[nodiscard]] bool limit_to_computing(Computing how);
+
 }  // namespace remediate::host::posix
