@@ -138,7 +138,7 @@ TEST_CASE("workers: a question that takes for ever ends in its time, the others 
     const double took = seconds_of([&] { said = ends_with(*workers, request, 300ms); });
     CHECK(said == "it took too long");
     CHECK(took >= 0.29);
-    CHECK(took < 6);
+    CHECK(took < 30);
     CHECK(works(*workers));
   }
 }
@@ -193,7 +193,7 @@ TEST_CASE("workers: a preparation that hangs or ends is an error, and so is all 
     const auto workers = some({.prepare_within = 200ms});
     const double took =
         seconds_of([&] { CHECK(workers->prepare(bytes).error().code == Code::limit); });
-    CHECK(took < 5);
+    CHECK(took < 30);
     CHECK_FALSE(workers->prepare("fine").has_value());
     CHECK_FALSE(workers->ask("echo", "", 1s).has_value());
   }
