@@ -139,18 +139,22 @@ Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bo
   return std::unexpected(std::move(error));
 }
 
-/// Enough room to seal everything with a margin that the server keeps; else the hold has to do.
-Result<bool> enough_space(const Store& store, const plan::Plan& plan) {
-  std::uint64_t wanted = space_margin;
+/// Enough room to seal what is still to be sealed with a margin that the server keeps; else the
+/// hold has to do.
+Result<bool> enough_space(const Session& session) {
+  TRY_LET(const host::Space space, session.store.root().space());
   std::uint64_t files = 64;
-  for (const plan::Operation& operation : plan.operations) {
-    if (operation.action == plan::Action::instruct) continue;
-    const std::uint64_t size = operation.precondition.metadata.stat.size;
-    wanted += size + size / 10 + operation.replacement.bytes.size();
+  std::uint64_t used = space_margin;
+  for (const OperationState& operation : session.run.operations) {
+    const std::uint64_t size = operation.operation->precondition.metadata.stat.size;
+    if (!unfinished(session.run, operation) || operation.state == State::sealed ||
+        size > session.max_sealed_bytes)
+      continue;
+    if (used > space.free_bytes || size > space.free_bytes) return false;
+    used += size + size / 10 + operation.operation->replacement.bytes.size();
     ++files;
   }
-  TRY_LET(const host::Space space, store.root().space());
-  return space.free_bytes >= wanted && space.free_files >= files;
+  return space.free_bytes >= used && space.free_files >= files;
 }
 
 /// A journal whose run never appeared: an attempt that failed before it could do anything.
@@ -309,7 +313,7 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
   TRY(sign_head(session));
-  TRY_LET(const bool enough, enough_space(store, plan));
+  TRY_LET(const bool enough, enough_space(session));
   session.hold_only = !enough;
   TRY_LET(RunReport report, work_and_close(session));
   report.notices.insert(report.notices.begin(), notices.begin(), notices.end());
@@ -332,7 +336,7 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
   TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
-  TRY_LET(const bool enough, enough_space(store, run.plan.plan));
+  TRY_LET(const bool enough, enough_space(session));
   session.hold_only = !enough;
   if (stands_at(run) != nullptr) {
     TRY_LET(session.untold, ends_unsigned(store, run, journal.length()));

@@ -74,6 +74,10 @@ class DirectoryReset {
       return leave(now.error());
     if (!now) return give_up(now.error());
     if (operation_.state == State::intended && *now == planned_.after) return done();
+    if (!session_.begins()) {
+      TRY(session_.stays_undone(operation_));
+      return session_.flush();
+    }
     if (*now != planned_.before)
       return give_up({Code::changed,
                       planned_.attribute + " is now " + shown(*now) + ", approved was " +

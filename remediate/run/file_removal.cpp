@@ -75,6 +75,7 @@ class Batch {
     }
     if (!item.parent) return unknown(operation, no_parent);
     if (operation.state != State::intended) return adopt_missing(item);
+    if (!session_.begins()) return adopt_untouched(item);
     auto fresh = session_.hold(*item.parent);
     if (!fresh) return unknown(operation, fresh.error());
     item.hold = (*fresh)->directory.get();
@@ -108,6 +109,18 @@ class Batch {
     return unknown(*item.operation,
                    {Code::not_found, "it is neither in the hold nor at its place",
                     "look for who took it; `remediate verify` tells what is left"});
+  }
+
+  /// Its flags may already be cleared.
+  Result<void> adopt_untouched(Item& item) {
+    std::string why;
+    if (auto file = item.parent->open_file(item.name(), host::Access::read)) {
+      auto stat = (*file)->stat();
+      if (stat && same_file(stat->id, item.operation->entry.metadata.stat.id, false))
+        protect_again(**file, item.operation->entry.metadata, why);
+    }
+    if (!why.empty()) session_.notices.push_back(item.path().display() + why);
+    return session_.stays_undone(*item.operation);
   }
 
   /// Nothing is recorded: the next resume or rollback looks again.

@@ -25,10 +25,13 @@ Result<void> Session::guard(const RawPath& path) const {
   return fail(Code::refused, found->second, "");
 }
 
+bool same_file_system(const FileId& a, const FileId& b) {
+  return a.device == b.device || (a.volume != 0 && a.volume == b.volume);
+}
+
 bool same_file(const FileId& a, const FileId& b, bool same_boot) {
   if (a.inode != b.inode) return false;
-  if (same_boot) return a.device == b.device && a.mount == b.mount;
-  return a.device == b.device || (a.volume != 0 && a.volume == b.volume);
+  return same_boot ? a.device == b.device && a.mount == b.mount : same_file_system(a, b);
 }
 
 Result<std::unique_ptr<host::Directory>> Session::parent(const RawPath& path,
@@ -56,8 +59,14 @@ Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entr
   // The nearest folder that is still there is on the same mount.
   for (RawPath path = entry.path.parent();; path = path.parent()) {
     auto directory = root.open_directory(path, host::Mounts::cross);
-    if (directory) return store.vault().open_hold(entry.hold, **directory, run.name);
-    if (path.is_root()) return std::unexpected(std::move(directory).error());
+    if (!directory && path.is_root()) return std::unexpected(std::move(directory).error());
+    if (!directory) continue;
+    TRY_LET(const FileStat stat, (*directory)->stat());
+    if (!same_file_system(stat.id, entry.parent))
+      return fail(Code::changed,
+                  "the file system that " + entry.path.display() + " was on is not there",
+                  "mount it where it was, and try again");
+    return store.vault().open_hold(entry.hold, **directory, run.name);
   }
 }
 

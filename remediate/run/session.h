@@ -77,6 +77,12 @@ class Session {
                                     Json data = Json::object());
   [[nodiscard]] Result<void> not_done(OperationState& operation, const std::string& outcome,
                                       const std::string& reason, bool held = false);
+  /// An operation whose effect never came is begun again only while the run is being applied.
+  [[nodiscard]] bool begins() const { return run.phase == "apply"; }
+  [[nodiscard]] Result<void> stays_undone(OperationState& operation) {
+    return not_done(operation, "not_started",
+                    "it never came to its change, and the run is no longer being applied");
+  }
   [[nodiscard]] Result<void> flush() { return journal.flush(); }
 
   /// The target's folder, resolved anew from the root, refused unless it is `expected`.
@@ -84,7 +90,8 @@ class Session {
                                                                 const FileId& expected) const;
   /// The hold of this run on the target's mount, made on first use.
   [[nodiscard]] Result<const quarantine::Vault::HoldDirectory*> hold(const host::Directory& target);
-  /// The hold where an entry was put, found without its folder; not_found when it is gone.
+  /// The hold where an entry was put, found without its folder; not_found when it is gone, changed
+  /// when the file system that it was on is not there.
   [[nodiscard]] Result<std::unique_ptr<host::Directory>> hold_of(
       const quarantine::Entry& entry) const;
   /// Mount ids of the plan and of the run can be compared with today's.
@@ -97,8 +104,9 @@ class Session {
   std::map<std::pair<std::uint64_t, std::uint64_t>, quarantine::Vault::HoldDirectory> holds_{};
 };
 
-/// Same file: same inode of the same device, or of the same volume where the device number has
-/// changed with a mount or a boot; with `same_boot` on the same mount too.
+/// Same device, or same volume where the device number has changed with a mount or a boot.
+[[nodiscard]] bool same_file_system(const FileId& a, const FileId& b);
+/// Same inode of the same file system; with `same_boot` of the same device and mount.
 [[nodiscard]] bool same_file(const FileId& a, const FileId& b, bool same_boot);
 
 /// Signs the journal as it stands: RUN.head-LENGTH.json with its signature, then the older heads

@@ -17,6 +17,7 @@ class Exchange {
     TRY_LET(const bool open, open_places());
     if (!open) return {};
     if (operation_.state == State::intended) TRY(adopt());
+    if (operation_.state == State::intended && !session_.begins()) return leave_untouched();
     if (operation_.state == State::planned || operation_.state == State::intended) TRY(change());
     if (operation_.state == State::captured) {
       auto original = hold_->open_file(hold_name(), host::Access::read);
@@ -105,6 +106,16 @@ class Exchange {
     return session_.not_done(
         operation_, "held",
         "another file took its place during the exchange; what was displaced is in the hold", true);
+  }
+
+  /// Its flags may already be cleared.
+  Result<void> leave_untouched() {
+    auto file = parent_->open_file(name(), host::Access::read);
+    auto stat = file ? (*file)->stat() : std::unexpected(file.error());
+    if (protection() != 0 && stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
+      TRY(protect(**file, protection()));
+    TRY(session_.stays_undone(operation_));
+    return session_.flush();
   }
 
   /// The version that was made, when it is at its place and has to be protected.

@@ -1,6 +1,7 @@
 """What can go wrong while a plan is applied: each operation says what became of it, nothing is
 lost, and the rest is done.
 """
+import json
 import os
 import shutil
 
@@ -302,6 +303,33 @@ class Mounted(Case):
         for command in (["list"], ["verify"]):
             with self.subTest(command=command):
                 self.ok(self.scene.json(*command))
+
+    def test_originals_on_a_mount_that_is_gone_are_not_called_finalized(self):
+        self.target()
+        here = self.scene.shell("www/here.php")
+        inner = self.scene.root / "data"
+        self.tmpfs(inner, "size=8m")
+        os.chmod(inner, 0o755)
+        self.scene.shell("data/there.php")
+        self.scene.playbooks[0].write_text(json.dumps(scene.playbook(
+            scopes=[{"id": "web", "folder": ["/www", "/data"], "include": ["**/*.php"]}])))
+        run = self.applied()
+        self.assertFalse(here.exists())
+        aside = self.new_folder()
+        mount("--bind", inner, aside)
+        self.addCleanup(unmount, aside)
+        unmount(inner)
+        ended = self.scene.json("finalize", run)
+        self.assertEqual(ended.code, 3, str(ended))
+        outcomes = {entry["address"]: (entry["outcome"], entry.get("reason"))
+                    for entry in ended.json()["operations"]}
+        self.assertEqual(outcomes["www/here.php"][0], "finalized")
+        self.assertEqual(outcomes["data/there.php"][0], "kept")
+        self.assertIn("mount it where it was", outcomes["data/there.php"][1])
+        mount("--bind", aside, inner)
+        self.addCleanup(unmount, inner)
+        again = self.ok(self.scene.json("finalize", run)).json()
+        self.assertEqual(again["status"], "done", again)
 
     def test_file_below_another_mount_in_the_tree(self):
         """A bind mount inside the root: no rename leads out of it, and none is tried."""
