@@ -1,12 +1,14 @@
 #include "remediate/run/rollback.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
+#include "remediate/run/lines_back.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/verify.h"
 
@@ -88,6 +90,10 @@ RunReport preview(const host::Directory& root, const Run& run,
          : from_object     ? "from the sealed object, with the recovery key; not tried now"
                            : "from the hold; not tried now"});
   }
+  for (std::string& warning : lines_without_files(run, [&](const OperationState& one) {
+         return std::ranges::find(selected, &one) != selected.end();
+       }))
+    report.notices.push_back(std::move(warning));
   report.notices.emplace_back("dry run: nothing was changed");
   return report;
 }
@@ -141,6 +147,11 @@ Result<bool> restore_all(Session& session, const RollbackOptions& options,
   return false;
 }
 
+void add_warnings(RunReport& report, const Run& run) {
+  const auto back = [](const OperationState& one) { return one.state == State::restored; };
+  std::ranges::move(lines_without_files(run, back), std::back_inserter(report.notices));
+}
+
 RunReport only_selected(RunReport report, const std::vector<OperationState*>& selected) {
   std::erase_if(report.operations, [&](const OperationReport& operation) {
     return std::ranges::none_of(
@@ -179,6 +190,7 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
     report.notices.push_back(std::to_string(given_up) +
                              " operation(s) of the run were not begun and will not be: make a new "
                              "plan for them");
+  add_warnings(report, run);
   if (stopped) report.notices.push_back("stopped; `remediate resume " + run.name + "` continues");
   return only_selected(std::move(report), selected);
 }
@@ -211,7 +223,9 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
   session.active_directory = options.directory;
   session.undoing = true;
   TRY_LET(const bool stopped, restore_all(session, rollback_options, selected));
-  return close_phase(session, "rollback", stopped);
+  TRY_LET(RunReport report, close_phase(session, "rollback", stopped));
+  add_warnings(report, run);
+  return report;
 }
 
 }  // namespace remediate::run

@@ -238,8 +238,39 @@ class Editor {
     return {};
   }
 
+  /// Whether an edit gives the attribute another value, or takes it away.
+  [[nodiscard]] bool changes(std::uint32_t index, std::string_view attribute) const {
+    const std::string* now = model_.elements[index].attribute(attribute);
+    return std::ranges::any_of(actions_[index], [&](const Action& action) {
+      if (action.attribute != attribute) return false;
+      if (action.kind == Action::Kind::unset) return now != nullptr;
+      return action.kind == Action::Kind::set && (now == nullptr || *now != action.value);
+    });
+  }
+
+  /// A location holds for what is served at its path: either of them may be moved away.
+  [[nodiscard]] bool moved_away(std::uint32_t hardening) const {
+    const auto location = model_.ancestor(hardening, Role::location);
+    if (location == no_element) return false;
+    if (changes(location, "path")) return true;
+    const std::string* path = model_.elements[location].attribute("path");
+    if (path == nullptr) return false;
+    for (std::uint32_t i = 0; i < actions_.size(); ++i) {
+      const Role role = model_.elements[i].role;
+      const bool site = role == Role::site && changes(i, "name");
+      const bool below =
+          (role == Role::application || role == Role::virtual_directory) && changes(i, "path");
+      if (!site && !below) continue;
+      const std::string served = ascii_lower(model_.virtual_path(i));
+      const std::string held = ascii_lower(*path);
+      if (held == served || held.starts_with(served + "/")) return true;
+    }
+    return false;
+  }
+
   [[nodiscard]] bool weakened(std::uint32_t hardening) const {
     const auto& element = model_.elements[hardening];
+    if (moved_away(hardening)) return true;
     for (auto up = hardening; up != no_element; up = model_.elements[up].parent) {
       if (goes(up)) return std::ranges::find(orphans_, up) == orphans_.end();
       if (actions_[up].empty() || actions_[up].front().kind != Action::Kind::replace) continue;

@@ -37,6 +37,37 @@ bool is_mitigation(const ModelElement& element) {
                              [&](std::string_view known) { return ascii_iequals(known, *name); });
 }
 
+bool is_named_rewrite(const ModelElement& element) {
+  const std::string* name = element.attribute("name");
+  return name != nullptr && ascii_iequals(*name, "RewriteModule");
+}
+
+/// The native module of URL Rewrite by its own file; another file under its name is none.
+bool is_rewrite_file(const ModelElement& element) {
+  const std::string* image = element.attribute("image");
+  if (image == nullptr) return false;
+  const std::size_t slash = image->find_last_of("\\/");
+  return ascii_iequals(std::string_view(*image).substr(slash == std::string::npos ? 0 : slash + 1),
+                       "rewrite.dll");
+}
+
+/// Its declaration, or a reference to it that no declaration in this file contradicts.
+bool is_rewrite_module(const Model& model, const ModelElement& element) {
+  if (element.name != "add" || !is_named_rewrite(element)) return false;
+  if (element.role == Role::global_module) return is_rewrite_file(element);
+  return element.role == Role::module &&
+         std::ranges::none_of(model.elements, [](const ModelElement& other) {
+           return other.role == Role::global_module && is_named_rewrite(other) &&
+                  !is_rewrite_file(other);
+         });
+}
+
+const std::string& value_or_none(const ModelElement& element, std::string_view attribute) {
+  static const std::string none;
+  const std::string* value = element.attribute(attribute);
+  return value == nullptr ? none : *value;
+}
+
 }  // namespace
 
 std::optional<std::string> hardening_of(const Model& model, std::uint32_t element) {
@@ -46,6 +77,8 @@ std::optional<std::string> hardening_of(const Model& model, std::uint32_t elemen
            ")";
   if (is_mitigation(here))
     return "the mitigation rule \"" + display(*here.attribute("name"), 120) + "\"";
+  if (is_rewrite_module(model, here))
+    return "the module of URL Rewrite, without which no mitigation rule holds";
   return std::nullopt;
 }
 
@@ -65,6 +98,10 @@ bool keeps_hardening(const Model& model_before, std::uint32_t before, const Mode
     return false;
   // Of a rule, and of what stands in extendedProtection, only the very same is surely no weaker.
   if (here.name == "rule") return same_meaning(model_before, before, model_after, after);
+  // Its name and where it runs; an edit of its file is judged by what it is after.
+  if (here.name == "add")
+    return is_named_rewrite(there) &&
+           value_or_none(here, "preCondition") == value_or_none(there, "preCondition");
   return true;
 }
 

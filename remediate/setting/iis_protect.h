@@ -8,9 +8,9 @@
 
 namespace remediate::setting {
 
-/// A hardening that no edit may take away or weaken: Extended Protection that is on, and URL
-/// Rewrite rules by which Microsoft's tools hold off known attacks. Its name in words; nothing for
-/// every other element.
+/// A hardening that no edit may take away or weaken: Extended Protection that is on, URL Rewrite
+/// rules by which Microsoft's tools hold off known attacks, and the module that obeys them. Its
+/// name in words; nothing for every other element.
 [[nodiscard]] std::optional<std::string> hardening_of(const Model& model, std::uint32_t element);
 
 /// The first hardening at `element` or inside it; no_element where there is none.

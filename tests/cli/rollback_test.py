@@ -367,5 +367,61 @@ class Odd(Case):
         self.assertEqual(self.scene.tree(), before)
 
 
+class LineAndFile(Case):
+    """A line that has PHP run a file with every page, and the file."""
+
+    def setUp(self):
+        super().setUp()
+        marked = scene.playbook()["indicators"][0]
+        document = scene.playbook(
+            scopes=[{"id": "web", "folder": "/www", "include": ["**/*.php"]},
+                    {"id": "ini", "folder": "/www", "include": ["**/.user.ini"]}],
+            indicators=[marked,
+                        {"id": "prepend", "name": "Before every page", "scopes": ["ini"],
+                         "setting": {"provider": "php-user-ini", "kind": "directive",
+                                     "where": [{"name": "name", "equals": "auto_prepend_file"}]},
+                         "confidence": "high", "authorises": "remove"}],
+            steps=[{"id": "line", "action": "reset_setting", "indicators": ["prepend"],
+                    "change": {"kind": "remove_element"}},
+                   {"id": "remove", "action": "quarantine", "indicators": ["mark"]}])
+        self.scene.playbooks[0].write_text(json.dumps(document))
+        self.scene.shell("www/x.php")
+        self.scene.write("www/.user.ini", b"memory_limit = 64M\nauto_prepend_file = /www/x.php\n")
+        self.before = self.scene.tree()
+        self.run_id = self.applied()
+
+    def warnings(self, document):
+        return [notice for notice in document["notices"] if notice.startswith("warning: ")]
+
+    def test_the_line_alone(self):
+        for more in (["--dry-run"], []):
+            ended = self.ok(self.scene.json("rollback", self.run_id, "--only", "prepend", *more))
+            [warning] = self.warnings(ended.json())
+            for said in ("/www/x.php", "www/x.php", "every page fails", "--only op-0002"):
+                self.assertIn(said, warning)
+        self.ok(self.scene.json("rollback", self.run_id))
+        self.assertEqual(self.scene.tree(), self.before)
+
+    def test_a_person_reads_it_too(self):
+        ended = self.ok(self.scene.run("rollback", self.run_id, "--only", "prepend"))
+        self.assertIn("warning: op-0001 puts back a line", " ".join(ended.out.decode().split()))
+
+    def test_the_file_alone_and_both(self):
+        ended = self.ok(self.scene.json("rollback", self.run_id, "--only", "mark", "--dry-run"))
+        self.assertEqual(self.warnings(ended.json()), [])
+        document = self.ok(self.scene.json("rollback", self.run_id)).json()
+        self.assertEqual(self.warnings(document), [])
+        self.assertEqual(self.scene.tree(), self.before)
+        intents = [json.loads(line) for line in self.scene.journal(self.run_id).read_text().split("\n")
+                   if '"restored"' in line]
+        self.assertEqual([one["operation"] for one in intents], ["op-0002", "op-0001"])
+
+    def test_the_file_s_name_is_taken(self):
+        """The line came back and its file could not."""
+        (self.scene.root / "www/x.php").mkdir()
+        document = self.ok(self.scene.json("rollback", self.run_id), 6).json()
+        self.assertEqual(len(self.warnings(document)), 1)
+
+
 if __name__ == "__main__":
     scene.main()

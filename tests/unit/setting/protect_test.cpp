@@ -65,6 +65,11 @@ void takes(const std::string& file, const Edit& edit) {
   CHECK(result->bytes != file);
 }
 
+Edit to_value(std::string address, std::string attribute, std::string value) {
+  return {std::move(address),
+          Change{ChangeKind::set_attribute, std::move(attribute), std::move(value), ""}};
+}
+
 Edit to_baseline(std::string address, std::string attribute, std::string clean) {
   return {std::move(address),
           Change{ChangeKind::reset_to_baseline, std::move(attribute), "", std::move(clean)}};
@@ -149,6 +154,56 @@ TEST_CASE("redirection.config: on, off, and what cannot be understood") {
   CHECK(*nameless);
   CHECK_FALSE(redirection_of("<configuration><a></configuration>"));
   CHECK_FALSE(redirection_of(""));
+}
+
+TEST_CASE("a hardened location is not moved away, nor what it is for", "[protect]") {
+  const std::string file = hardened();
+  const auto found = [&](const std::string& kind, const std::string& path) {
+    const auto all = provider().find(file, query(kind, {}, ""));
+    REQUIRE(all);
+    for (const Setting& one : *all)
+      if (one.address.find(path) != std::string::npos) return one.address;
+    FAIL(kind << " " << path);
+    return std::string();
+  };
+  keeps(file, to_value(found("location", "W/owa"), "path", "W/other"), "Extended Protection");
+  keeps(file, to_value(found("virtualDirectory", "/x"), "path", "/y"), "Extended Protection");
+  keeps(file, to_value(found("site", "W"), "name", "V"), "Extended Protection");
+  keeps(file, {found("location", "W/owa"), Change{ChangeKind::remove_attribute, "path", "", ""}},
+        "Extended Protection");
+  // Where it lies on the disk is not where it is served.
+  takes(file, to_value(found("virtualDirectory", "/x"), "physicalPath", "C:\\y"));
+}
+
+TEST_CASE("the module of URL Rewrite stays", "[protect]") {
+  const auto with = [](const std::string& image) {
+    return "<configuration><system.webServer><globalModules>"
+           "<add name=\"RewriteModule\" image=\"" +
+           image +
+           "\" /><add name=\"Other\" image=\"C:\\o.dll\" /></globalModules>"
+           "<modules><add name=\"RewriteModule\" /><add name=\"Other\" /></modules>"
+           "</system.webServer></configuration>";
+  };
+  const std::string file = with("%SystemRoot%\\system32\\inetsrv\\rewrite.dll");
+  const auto entry = [&](const std::string& kind, const std::string& in, std::size_t at) {
+    const auto all = provider().find(in, query(kind, {}, ""));
+    REQUIRE(all);
+    REQUIRE(all->size() == 2);
+    return (*all)[at].address;
+  };
+  const std::string words = "the module of URL Rewrite";
+  for (const char* kind : {"globalModule", "module"}) {
+    INFO(kind);
+    const std::string address = entry(kind, file, 0);
+    keeps(file, {address, Change{ChangeKind::remove_element, "", "", ""}}, words);
+    keeps(file, to_value(address, "name", "Another"), words);
+    keeps(file, to_value(address, "preCondition", "bitness32"), words);
+    takes(file, {entry(kind, file, 1), Change{ChangeKind::remove_element, "", "", ""}});
+  }
+  // Under its name another file is what an attacker put there.
+  const std::string bad = with("C:\\ProgramData\\evil.dll");
+  for (const char* kind : {"globalModule", "module"})
+    takes(bad, {entry(kind, bad, 0), Change{ChangeKind::remove_element, "", "", ""}});
 }
 
 }  // namespace remediate::setting::test
