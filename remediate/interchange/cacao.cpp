@@ -77,8 +77,7 @@ class Document {
         {"name", playbook_.name},
         {"description", playbook_.description},
         {"playbook_types", Json::array({"remediation"})},
-        {"playbook_activities",
-         Json::array({"match-indicator", "eliminate-risk", "revert-system"})},
+        {"playbook_activities", activities()},
         {"created_by", "identity--" + uuid5(cacao_namespace, "author " + playbook_.author)},
         {"created", with_milliseconds(playbook_.created)},
         {"modified", with_milliseconds(playbook_.modified)},
@@ -175,6 +174,19 @@ class Document {
     return list;
   }
 
+  /// Each has to be that of a step: without one that acts, nothing is applied or rolled back.
+  [[nodiscard]] Json activities() const {
+    Json list = Json::array({"match-indicator"});
+    if (applies()) {
+      list.push_back("eliminate-risk");
+      list.push_back("revert-system");
+    }
+    return list;
+  }
+  [[nodiscard]] bool applies() const {
+    return std::ranges::any_of(playbook_.steps, [](const auto& step) { return acts(step.action); });
+  }
+
   static Json variables() {
     const auto variable = [](const char* description, const char* value) {
       return Json{{"type", "string"},
@@ -225,8 +237,7 @@ class Document {
              "match-indicator"));
     for (std::size_t i = 0; i < playbook_.indicators.size(); ++i)
       add_indicator(playbook_.indicators[i], source.at("indicators").at(i));
-    if (std::ranges::any_of(playbook_.steps, [](const auto& step) { return acts(step.action); }))
-      add_apply();
+    if (applies()) add_apply();
     for (const playbook::Step& step : playbook_.steps) add_step(step);
     add("verify", "Verify the evidence", "Signatures, the chain of records, every object.",
         bash("remediate verify"));
