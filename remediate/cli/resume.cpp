@@ -86,6 +86,11 @@ Result<std::string> interrupted_run(const run::Store& store) {
 Result<int> resume(Global& global, std::string name, const std::string& connection) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   TRY_LET(const LockedStore locked, lock_store(global, false));
+  TRY_LET(const std::vector<std::string> unstarted, run::discard_unstarted(*locked.store));
+  for (const std::string& one : unstarted)
+    message(global, display(one) +
+                        " was interrupted before it began: nothing was done, and what "
+                        "was left of it is removed");
   if (name.empty()) {
     TRY_LET(name, interrupted_run(*locked.store));
     if (name.empty()) {

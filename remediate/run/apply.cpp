@@ -18,6 +18,7 @@
 namespace remediate::run {
 namespace {
 
+constexpr std::string_view unstarted_prefix = ".starting-";
 constexpr std::uint64_t space_margin = 64u << 20;
 constexpr std::uint64_t journal_bytes_per_operation = 16u << 10;
 
@@ -185,7 +186,7 @@ Result<journal::Journal> start_run(host::Host& host, const Store& store,
                                    const host::Directory& root, const plan::ApprovedPlan& approved,
                                    const std::string& name, std::vector<std::string>& notices) {
   TRY(store.root().sync());  // whoever made the store may have been killed before it was flushed
-  const std::string unfinished_name = ".starting-" + name;
+  const std::string unfinished_name = std::string(unstarted_prefix) + name;
   TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
   if (approved.signature().empty()) {
     auto removed = directory->remove_file("plan.json.p7s");  // of an attempt before
@@ -249,6 +250,30 @@ Result<RunReport> work_and_close(Session& session) {
 }  // namespace
 
 std::string run_name(const plan::Plan& plan) { return "run-" + plan.plan_id.substr(0, 12); }
+
+Result<std::vector<std::string>> discard_unstarted(const Store& store, const std::string& only) {
+  std::vector<std::string> names;
+  TRY(store.runs().each_entry([&](std::string_view entry, FileKind kind) {
+    if (kind == FileKind::directory && entry.starts_with(unstarted_prefix) &&
+        (only.empty() || entry.substr(unstarted_prefix.size()) == only))
+      names.emplace_back(entry.substr(unstarted_prefix.size()));
+    return true;
+  }));
+  for (const std::string& name : names) {
+    TRY(remove_stale_journal(store, name));  // while the folder still tells what it is of
+    TRY_LET(const RawPath path, RawPath::parse(std::string(unstarted_prefix) + name));
+    TRY_LET(const auto folder, store.runs().open_directory(path, host::Mounts::stay));
+    std::vector<std::string> files;
+    TRY(folder->each_entry([&](std::string_view entry, FileKind) {
+      files.emplace_back(entry);
+      return true;
+    }));
+    for (const std::string& file : files) TRY(folder->remove_file(file));
+    TRY(store.runs().remove_directory(path.name()));
+  }
+  if (!names.empty()) TRY(store.runs().sync());
+  return names;
+}
 
 Result<Drift> drift_of(const host::Directory& root, const plan::Operation& operation,
                        bool same_boot) {

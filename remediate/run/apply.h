@@ -41,6 +41,11 @@ struct ApplyOptions {
                                        const host::Directory& root, const std::string& run,
                                        const ApplyOptions& options, Control control);
 
+/// Removes what is left of runs that were interrupted before they began (of the one, where `only`
+/// names it), and gives their names. Only under the store's lock. Durable when it returns.
+[[nodiscard]] Result<std::vector<std::string>> discard_unstarted(const Store& store,
+                                                                 const std::string& only = {});
+
 /// What keeps an operation from being done now; empty when its target is as approved.
 struct Drift {
   bool vanished = false;

@@ -185,6 +185,19 @@ class History(Iis):
         copy.unlink()
         self.assertIn("history-1.config", self.findings(run))
 
+    def test_what_is_left_of_a_run_that_never_began_goes(self):
+        self.one_vdir()
+        self.version(1, b"<configuration />")
+        run = self.applied()
+        left = self.scene.store / "runs" / ".starting-run-0123456789ab"
+        left.mkdir(mode=0o700)
+        (left / "history-1.config").write_bytes(b"x")
+        (left / ".writing-1").write_bytes(b"x")
+        ended = self.scene.run("resume")
+        self.assertIn("run-0123456789ab was interrupted before it began", ended.err.decode())
+        self.assertFalse(left.exists())
+        self.verified(run)
+
     def test_only_the_newest_of_very_many(self):
         self.one_vdir()
         for number in range(40):
