@@ -123,12 +123,14 @@ class Drafting {
     ImportedItem item;
     item.place = entry.item.place;
     item.what = short_text(entry.item.name, "(no name)");
-    item.reason = entry.reason;
+    item.reason =
+        entry.reason.empty() ? std::string(collected_.outdated(entry.item)) : entry.reason;
     item.notes = entry.item.notes;
     const std::size_t number = report_.items.size();
     std::size_t ways = 0;
     bool fresh = false;
     std::string first_fault;
+    if (!item.reason.empty()) entry.item.ways.clear();
     for (const Way& way : entry.item.ways) {
       const std::string fault = add_way(entry.item, way, number, item.what, item.notes, fresh);
       if (fault.empty())

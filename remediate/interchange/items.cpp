@@ -12,20 +12,42 @@ namespace remediate::interchange {
 namespace {
 
 constexpr std::size_t longest_name = 200;
+constexpr std::size_t longest_kept = 4096;  // of what an item that is left out says
 
-/// Digests of what hardly a file says: one byte, byte order marks, line breaks.
+/// Digests of what says nothing: one byte, once or in a row, byte order marks, empty pages.
 std::set<std::string> nothing_digests() {
   using namespace std::string_view_literals;
-  std::vector<std::string> contents = {"\r\n\r\n",     "\n\n",     "\n\n\n",
-                                       "\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF"};
-  contents.emplace_back("\0\0"sv);
-  contents.emplace_back("\0\0\0\0"sv);
-  for (int byte = 0; byte < 256; ++byte) contents.emplace_back(1, static_cast<char>(byte));
   std::set<std::string> digests;
-  for (const std::string& content : contents)
+  const auto add = [&](std::string_view content) {
     for (const auto algorithm :
          {crypto::Algorithm::sha256, crypto::Algorithm::sha1, crypto::Algorithm::md5})
       digests.insert(crypto::digest_hex(algorithm, content));
+  };
+  for (const std::string_view content :
+       {"\r\n\r\n"sv, "\xEF\xBB\xBF"sv, "\xFF\xFE"sv, "\xFE\xFF"sv, "{}"sv, "{}\n"sv, "[]"sv,
+        "[]\n"sv, "null"sv, "true"sv, "false"sv, "0\n"sv, "1\n"sv, "ok"sv, "ok\n"sv, "OK"sv,
+        "OK\n"sv, "test"sv, "test\n"sv, "<?php"sv, "<?php\n"sv, "<?php\n?>"sv, "<?php ?>"sv,
+        // The index files that applications put into folders so that nothing is listed.
+        "<?php\n// Silence is golden."sv, "<?php\n// Silence is golden.\n"sv,
+        "<?php\n// Silence is golden.\n?>"sv, "<?php\r\n// Silence is golden.\r\n"sv,
+        "<?php // Silence is golden"sv, "<?php //silence is golden"sv, "<html></html>"sv,
+        "<html></html>\n"sv, "<html><body></body></html>"sv, "<html><body></body></html>\n"sv,
+        "<!DOCTYPE html><title></title>"sv, "<!DOCTYPE html><title></title>\n"sv,
+        "<html><body bgcolor=\"#FFFFFF\"></body></html>"sv})
+    add(content);
+  for (int byte = 0; byte < 256; ++byte) add(std::string(1, static_cast<char>(byte)));
+  // One byte again and again: cut off, preallocated or wiped files. Zeros in every number of
+  // blocks.
+  constexpr std::size_t short_run = 64, long_run = 1u << 20, block = 512, blocks = 128;
+  for (const char byte : {'\0', '\xFF', ' ', '\n'}) {
+    const std::string run(long_run, byte);
+    for (std::size_t size = 2; size <= short_run; ++size)
+      add(std::string_view(run).substr(0, size));
+    for (std::size_t size = short_run; size <= long_run; size *= 2)
+      add(std::string_view(run).substr(0, size));
+    for (std::size_t n = 1; byte == '\0' && n <= blocks; ++n)
+      add(std::string_view(run).substr(0, n * block));
+  }
   return digests;
 }
 
@@ -40,12 +62,25 @@ Result<void> Collected::begin() {
   return {};
 }
 
+void Collected::seen(const std::string& object, const std::string& version, bool withdrawn) {
+  if (object.empty()) return;
+  auto& latest = latest_[object];
+  latest = std::max(latest, std::pair(version, withdrawn));
+}
+
+std::string_view Collected::outdated(const Item& item) const {
+  const auto found = latest_.find(item.object);
+  if (found == latest_.end() || found->second <= std::pair(item.version, false)) return {};
+  return found->second.second ? "it was revoked or deleted, perhaps in another file"
+                              : "a later version of it stands in the files";
+}
+
 void Collected::take(Item item) { entries_.push_back({std::move(item), {}}); }
 
 void Collected::leave_out(std::string place, std::string_view what, std::string reason) {
   Item item;
   item.place = std::move(place);
-  item.name = short_text(what);
+  item.name = what.substr(0, longest_kept);
   entries_.push_back({std::move(item), std::move(reason)});
 }
 
@@ -78,7 +113,14 @@ std::string_view digest_fault(const std::string& digest) {
 std::string short_text(std::string_view text, std::string_view otherwise) {
   text = trimmed(text);
   if (text.empty()) text = otherwise;
-  return display(text, longest_name);
+  // A path or a regular expression stays what it is: only the backslash is not written twice.
+  const std::string safe = display(text, longest_name);
+  std::string shown;
+  for (std::size_t at = 0; at < safe.size(); ++at) {
+    shown += safe[at];
+    if (safe[at] == '\\' && at + 1 < safe.size() && safe[at + 1] == '\\') ++at;
+  }
+  return shown;
 }
 
 std::string_view trimmed(std::string_view text) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,6 +46,8 @@ struct Item {
   bool review_only = false;
   Provenance source;
   std::vector<std::string> notes;
+  std::string object;   // what has versions: an id that is the same in every file; may be empty
+  std::string version;  // later ones are greater
 };
 
 /// What the readers collect. Each item is begun, and then taken or left out; the sums are compared
@@ -58,6 +61,11 @@ class Collected {
   /// A digest that its own source calls harmless: no item with it is taken.
   void known_good(const std::string& digest) { known_good_.insert(digest); }
   void note(std::string text) { notes_.insert(std::move(text)); }
+  /// One version of an object, in whatever file it stands. Of all of them the latest counts, and
+  /// nothing of the object where that one was withdrawn; of two at the same time the withdrawn one.
+  void seen(const std::string& object, const std::string& version, bool withdrawn);
+  /// Why a later version, perhaps in another file, makes the item void; empty when none does.
+  [[nodiscard]] std::string_view outdated(const Item& item) const;
 
   struct Entry {
     Item item;
@@ -75,6 +83,7 @@ class Collected {
   std::vector<Entry> entries_;
   std::set<std::string> known_good_;
   std::set<std::string> notes_;
+  std::map<std::string, std::pair<std::string, bool>> latest_;
 };
 
 // The readers: bytes in, items out. An Error is a file that is not of the format at all.
@@ -91,7 +100,7 @@ class Collected {
 [[nodiscard]] Way digest_way(std::string_view digest);
 /// Why no file may be judged by this digest (lower case); empty when it may.
 [[nodiscard]] std::string_view digest_fault(const std::string& digest);
-/// One line of printable text, not empty, cut where it is long.
+/// One line of printable text, not empty, cut where it is long; a backslash stays one.
 [[nodiscard]] std::string short_text(std::string_view text, std::string_view otherwise = {});
 
 /// The lines of a text without their ends; a byte order mark at the start is not part of it.

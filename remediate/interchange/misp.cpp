@@ -51,6 +51,16 @@ std::string time_of(const Json& object, const char* key) {
   return format_utc(time);
 }
 
+/// Greater for a later time; empty when the attribute has none.
+std::string version_of(const Json& attribute) {
+  const std::string text = text_of(attribute, "timestamp");
+  constexpr std::size_t digits = 20;
+  if (text.empty() || text.size() > digits ||
+      text.find_first_not_of("0123456789") != std::string::npos)
+    return {};
+  return std::string(digits - text.size(), '0') + text;
+}
+
 bool seen_as_false_positive(const Json& attribute) {
   const Json* sightings = member(attribute, "Sighting");
   return sightings != nullptr && sightings->is_array() &&
@@ -109,8 +119,11 @@ class Reader {
     if (!flag_of(object, "deleted")) return read_attributes(object, place, around);
     for (std::size_t i = 0; attributes != nullptr && i < attributes->size(); ++i) {
       TRY(collected_.begin());
+      const Json& attribute = (*attributes)[i];
+      collected_.seen(text_of(attribute, "uuid"),
+                      std::max(version_of(attribute), version_of(object)), true);
       collected_.leave_out(file_ + ":" + place + "/Attribute/" + std::to_string(i),
-                           text_of((*attributes)[i], "value"), "its object was deleted");
+                           text_of(attribute, "value"), "its object was deleted");
     }
     return {};
   }
@@ -122,6 +135,8 @@ class Reader {
     const auto leave_out = [&](std::string why) {
       collected_.leave_out(place, type + " " + value, std::move(why));
     };
+    const std::string version = version_of(attribute);
+    collected_.seen(text_of(attribute, "uuid"), version, flag_of(attribute, "deleted"));
     if (std::string why = unusable(attribute); !why.empty()) return leave_out(std::move(why));
     Item item;
     if (std::string why = read_value(type, value, around, item); !why.empty())
@@ -131,6 +146,8 @@ class Reader {
     item.name = comment.empty() ? around.info : comment;
     if (item.name.empty()) item.name = value;
     const std::string uuid = text_of(attribute, "uuid");
+    item.object = uuid;
+    item.version = version;
     item.source = {"misp",
                    short_text(around.event, file_),
                    short_text(uuid, pointer),

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int low_confidence = 30;
 constexpr int high_confidence = 70;
+constexpr std::string_view end_of_time = "~";  // greater than every time
 
 /// The marking definitions that STIX and TLP 2.0 fix by id.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> known_markings = {{
@@ -47,6 +48,17 @@ std::optional<std::string> time_of(const std::string& text) {
   }
   if (!parse_utc(plain)) return std::nullopt;
   return plain;
+}
+
+/// Greater for a later time, whatever the number of its digits; nothing when it is no UTC time.
+std::optional<std::string> version_of(const std::string& time) {
+  const auto whole = time_of(time);
+  if (!whole) return std::nullopt;
+  const std::size_t dot = time.find('.');
+  std::string fraction =
+      dot == std::string::npos ? "" : time.substr(dot + 1, time.size() - dot - 2);
+  while (fraction.ends_with('0')) fraction.pop_back();
+  return *whole + fraction;
 }
 
 class Bundle {
@@ -85,14 +97,16 @@ class Bundle {
     }
   }
 
-  /// Of several versions of one object only the latest counts.
+  /// Of several versions of one object only the latest counts; after a revoked one there is none.
   void note_versions(const Json& objects) {
     for (const Json& object : objects) {
-      const std::string id = text_of(object, "id");
-      const std::string modified = text_of(object, "modified");
-      std::string& latest = latest_[id];
-      latest = std::max(latest, modified);
+      const bool revoked = flag_of(object, "revoked");
+      const std::string version = version_of(modified_of(object)).value_or("");
+      collected_.seen(text_of(object, "id"), revoked ? std::string(end_of_time) : version, revoked);
     }
+  }
+  static std::string modified_of(const Json& object) {
+    return text_of(object, member(object, "modified") != nullptr ? "modified" : "created");
   }
 
   void read_object(const Json& object, const std::string& place) {
@@ -103,8 +117,6 @@ class Bundle {
       collected_.leave_out(place, what, std::move(why));
     };
     if (text_of(object, "type") != "indicator") return leave_out("it is no indicator");
-    if (text_of(object, "modified") < latest_[id])
-      return leave_out("a later version of it stands in the bundle");
     if (flag_of(object, "revoked")) return leave_out("it was revoked");
     if (const Json* types = member(object, "indicator_types");
         types != nullptr && types->is_array() && !types->empty() &&
@@ -113,6 +125,11 @@ class Bundle {
     Item item;
     item.place = place;
     item.name = name.empty() ? id : name;
+    item.object = id;
+    const auto version = version_of(modified_of(object));
+    if (!version && !modified_of(object).empty())
+      return leave_out("its modified or created is no UTC time");
+    item.version = version.value_or("");
     item.source = {
         "stix", short_text(text_of(document_, "id"), file_.name), short_text(id, "?"), {}, {}, {},
         {}};
@@ -189,7 +206,6 @@ class Bundle {
   const std::string now_;
   Collected& collected_;
   std::map<std::string, Marking> markings_;
-  std::map<std::string, std::string> latest_;
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
+#include <set>
 
 #include <yara.h>
 
@@ -86,7 +88,49 @@ std::string_view file_type(std::string_view content) {
   return "UNKNOWN";
 }
 
-YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule) {
+/// Strings that say nothing of a file's content: they are found in texts without a common byte.
+using Wildcards = std::set<const YR_STRING*>;
+
+/// One text each: no byte stands in two of them.
+constexpr std::array<char, 3> probe_fill = {'\x01', 'x', '0'};
+constexpr std::size_t probe_bytes = 16384;
+
+int note_strings(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
+  if (message != CALLBACK_MSG_RULE_MATCHING && message != CALLBACK_MSG_RULE_NOT_MATCHING)
+    return CALLBACK_CONTINUE;
+  const auto* rule = static_cast<const YR_RULE*>(data);
+  const YR_STRING* string = nullptr;
+  yr_rule_strings_foreach(rule, string) {
+    const YR_MATCH* match = nullptr;
+    yr_string_matches_foreach(context, string, match) {
+      static_cast<Wildcards*>(user_data)->insert(string);
+      break;
+    }
+  }
+  return CALLBACK_CONTINUE;
+}
+
+/// Nothing when a probe could not be scanned to its end.
+std::optional<Wildcards> wildcards_of(YR_RULES* rules) {
+  constexpr int timeout_seconds = 1;
+  Wildcards once;
+  Wildcards again;
+  for (const char fill : probe_fill) {
+    Wildcards found;
+    const std::string text(probe_bytes, fill);
+    const int result =
+        yr_rules_scan_mem(rules, reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
+                          SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING |
+                              SCAN_FLAGS_REPORT_RULES_NOT_MATCHING,
+                          note_strings, &found, timeout_seconds);
+    if (result != ERROR_SUCCESS) return std::nullopt;
+    for (const YR_STRING* string : found)
+      if (!once.insert(string).second) again.insert(string);
+  }
+  return again;
+}
+
+YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule, const Wildcards* wildcards) {
   YaraHit hit;
   hit.rule = rule->identifier;
   const YR_META* meta = nullptr;
@@ -99,6 +143,7 @@ YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule) {
   }
   const YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
+    if (wildcards == nullptr || wildcards->contains(string)) continue;
     const YR_MATCH* match = nullptr;
     yr_string_matches_foreach(context, string, match) {
       const auto offset = static_cast<std::uint64_t>(match->base + match->offset);
@@ -109,8 +154,14 @@ YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule) {
   return hit;
 }
 
+struct Noting {
+  YaraOutcome* outcome;
+  const Wildcards* wildcards;  // null: it is not known which strings are
+};
+
 int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
-  auto* outcome = static_cast<YaraOutcome*>(user_data);
+  const auto* noting = static_cast<const Noting*>(user_data);
+  YaraOutcome* outcome = noting->outcome;
   if (message == CALLBACK_MSG_TOO_MANY_MATCHES) {
     outcome->incomplete =
         std::string("too many matches of ") + static_cast<const YR_STRING*>(data)->identifier;
@@ -121,7 +172,7 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
     outcome->incomplete = "more than " + std::to_string(max_hits) + " rules match";
     return CALLBACK_ABORT;
   }
-  outcome->hits.push_back(describe(context, static_cast<YR_RULE*>(data)));
+  outcome->hits.push_back(describe(context, static_cast<YR_RULE*>(data), noting->wildcards));
   return CALLBACK_CONTINUE;
 }
 
@@ -152,6 +203,8 @@ struct YaraRules::Impl {
   Library library;  // last to go
   std::unique_ptr<YR_RULES, RulesFree> rules;
   std::string name;
+  std::once_flag probed;
+  std::optional<Wildcards> wildcards;  // after `probed`; nothing: no string counts as content
   std::mutex mutex;
   std::vector<Scanner> idle;
 
@@ -228,7 +281,10 @@ YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target,
       return outcome;
     }
   }
-  yr_scanner_set_callback(scanner.get(), note, &outcome);
+  // With the first scan: that is where rules are asked with bounds.
+  std::call_once(impl_->probed, [&] { impl_->wildcards = wildcards_of(impl_->rules.get()); });
+  Noting noting{&outcome, impl_->wildcards ? &*impl_->wildcards : nullptr};
+  yr_scanner_set_callback(scanner.get(), note, &noting);
   yr_scanner_set_timeout(scanner.get(), seconds_of(within));
   // The bytes are private memory: no signal is to be caught, and no handler to be installed.
   yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);

@@ -23,6 +23,8 @@ struct YaraHit {
   std::string author;
   std::string reference;
   std::int64_t score = 0;  // 0 when the rule has none
+  /// Of the first string found that says something of the content: one that is nothing but
+  /// wildcards is found in every file and does not count.
   std::uint64_t offset = 0;
   bool has_offset = false;
 };

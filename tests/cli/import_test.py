@@ -405,7 +405,7 @@ class Stix(ImportCase):
         path = self.given("bundle.json", bundle(indicator(1, pattern), newer, other))
         report, _, _ = self.imported(path)
         self.assertEqual([item["reason"] for item in report["left_out_items"]],
-                         ["a later version of it stands in the bundle", "it was revoked"])
+                         ["it was revoked or deleted, perhaps in another file", "it was revoked"])
 
     def test_provenance_and_markings(self):
         statement = {"type": "marking-definition", "id": stix_id("marking-definition", 9),
