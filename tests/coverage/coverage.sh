@@ -18,9 +18,13 @@ jobs=${JOBS:-$(nproc)}
 programs=(unit_run unit_journal unit_quarantine unit_host contract_host contract_errors remediate)
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 if [[ $build == yes ]]; then
+  # The health probe is built with GCC only.
+  timeout 300 cmake --preset release
+  timeout 3000 cmake --build --preset release -j"$jobs" --target remediate_probe
   timeout 300 cmake --preset coverage
   timeout 3000 cmake --build --preset coverage -j"$jobs" --target "${programs[@]}" sample_tree \
-    tree_manifest error_sweep
+    tree_manifest error_sweep kill_sweep
+  cp build/release/remediate/cli/remediate-probe build/coverage/remediate/cli/
 fi
 
 # Every process adds its counters to one of a few files when it ends. One that is killed adds none:
@@ -33,9 +37,15 @@ tests() {
 }
 begun=$SECONDS
 : >"$out/tests.log"
-LLVM_PROFILE_FILE=$out/profiles/%8m.profraw tests -R '^(unit_(run|journal|quarantine|host)|contract_(host|errors)|cli_.*|crash_error_sweep)$'
+LLVM_PROFILE_FILE=$out/profiles/%8m.profraw tests -R '^(unit_(run|journal|quarantine|host)|contract_(host|errors)|cli_.*|crash_error_sweep)$' -E '^cli_(full|step)$'
+# What is killed adds nothing; the recoveries behind the kills do.
+for step in apply unfinalize; do
+  LLVM_PROFILE_FILE=$out/profiles/%8m.profraw timeout 600 "$out/tests/crash/kill_sweep" \
+    --tool "$out/remediate/cli/remediate" --steps "$step" --seconds 150 >>"$out/tests.log" ||
+    echo "kill_sweep failed: see $out/tests.log" >&2
+done
 # A confined child cannot write a file in the end, so it counts in memory that is one.
-LLVM_PROFILE_FILE=$out/profiles/c%c%8m.profraw tests -R '^contract_(host|errors)$'
+LLVM_PROFILE_FILE=$out/profiles/c%c%8m.profraw tests -R '^(contract_(host|errors)|cli_(baseline|compiled|setting|iis|replace))$'
 echo "tests: $((SECONDS - begun)) s"
 
 objects=()

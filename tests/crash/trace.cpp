@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <set>
@@ -215,11 +216,13 @@ void redirect(const char* path, int onto, int flags) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  std::array<std::string, 4> settings = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-                                         "HOME=/nonexistent", "TZ=UTC"};
-  std::array<char*, 5> environment{};
-  for (std::size_t index = 0; index < settings.size(); ++index)
-    environment[index] = settings[index].data();
+  std::vector<std::string> settings = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                       "HOME=/nonexistent", "TZ=UTC"};
+  if (const char* counts = std::getenv("LLVM_PROFILE_FILE"))  // the measurement of coverage
+    settings.push_back(std::string("LLVM_PROFILE_FILE=") + counts);
+  std::vector<char*> environment;
+  for (std::string& setting : settings) environment.push_back(setting.data());
+  environment.push_back(nullptr);
   if (traced && ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) _exit(126);
   if (traced) raise(SIGSTOP);
   execve(arguments.front(), arguments.data(), environment.data());

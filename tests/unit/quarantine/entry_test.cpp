@@ -1,5 +1,7 @@
 #include "quarantine/entry.h"
 
+#include <functional>
+
 #include "support.h"
 
 namespace quarantine::test {
@@ -136,6 +138,81 @@ TEST_CASE("an entry that leads elsewhere is refused", "[entry]") {
   SECTION("a hold that is not known") { json["hold"] = "elsewhere"; }
   SECTION("sizes that disagree") { json["size"] = 13; }
   CHECK(entry_from_json(json, "/entry").error().code == remediate::Code::bad_input);
+}
+
+namespace {
+
+/// Every field below `at`, however deep, missing, unknown or of another kind is refused.
+void no_field_is_free(const Json& document, const Json::json_pointer& at,
+                      const std::function<bool(const Json&)>& reads) {
+  const Json& here = document.at(at);
+  if (here.is_array()) {
+    Json changed = document;
+    changed[at] = Json::array({1});
+    INFO(at.to_string());
+    CHECK_FALSE(reads(changed));
+  }
+  if (here.is_array() && !here.empty()) no_field_is_free(document, at / 0, reads);
+  if (!here.is_object()) return;
+  Json more = document;
+  more[at]["more"] = 1;
+  INFO(at.to_string());
+  CHECK_FALSE(reads(more));
+  for (const auto& [key, value] : here.items()) {
+    Json changed = document;
+    changed[at].erase(key);
+    CHECK_FALSE(reads(changed));
+    changed = document;
+    changed[at][key] = value.is_array() ? Json(1) : Json(Json::array());
+    INFO(key);
+    CHECK_FALSE(reads(changed));
+    no_field_is_free(document, at / key, reads);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("no field of any depth may be missing, unknown or of another kind", "[manifest]") {
+  Manifest made = manifest();
+  const Json document = must(remediate::parse_json(write_manifest(made), "manifest"));
+  no_field_is_free(document, Json::json_pointer(), [](const Json& changed) {
+    return read_manifest(remediate::write_json(changed)).has_value();
+  });
+
+  Entry of_directory = entry();
+  of_directory.directory = remediate::DirectoryValue{};
+  of_directory.directory->dn = "CN=OAB,DC=example,DC=org";
+  of_directory.directory->guid = "457e0398-cafe-43fb-b128-23c9e9f47c20";
+  of_directory.directory->before = "https://x/";
+  of_directory.directory->attribute = "msExchExternalHostName";
+  const Json json = to_json(of_directory);
+  const auto read = entry_from_json(json, "/entry");
+  INFO((read ? std::string() : read.error().text()));
+  REQUIRE(read);
+  CHECK(to_json(*read) == json);
+  no_field_is_free(json, Json::json_pointer(), [](const Json& changed) {
+    return entry_from_json(changed, "/entry").has_value();
+  });
+}
+
+TEST_CASE("a manifest that is none is refused", "[manifest]") {
+  const Json document = must(remediate::parse_json(write_manifest(manifest()), "manifest"));
+  Json changed = document;
+  std::string bytes;
+  SECTION("no JSON") { bytes = "{"; }
+  SECTION("a later format") {
+    changed["format_version"] = 2;
+    bytes = remediate::write_json(changed);
+  }
+  SECTION("a time that is none") {
+    changed["created"] = "yesterday";
+    bytes = remediate::write_json(changed);
+  }
+  SECTION("a digest of the right length that is none") {
+    changed["entries"][0]["object"] = std::string(64, 'x');
+    bytes = remediate::write_json(changed);
+  }
+  CHECK(read_manifest(bytes).error().code == remediate::Code::bad_input);
 }
 
 }  // namespace quarantine::test

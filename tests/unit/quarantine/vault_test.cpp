@@ -56,6 +56,16 @@ TEST_CASE("a capture takes the very file out of its folder", "[vault]") {
   CHECK(fixture.hold.place == HoldPlace::store);
 }
 
+TEST_CASE("the same number on another device is another file", "[vault]") {
+  const Fixture fixture;
+  FileId id = fixture.file("shell.php", "inert");
+  id.device += 1;
+  const auto captured =
+      fixture.vault.capture(*fixture.www, "shell.php", id, *fixture.hold.directory, "op-1");
+  REQUIRE_FALSE(captured);
+  CHECK(captured.error().kind == Kind::other_file_put_back);
+}
+
 TEST_CASE("another file goes back to its name", "[vault]") {
   const Fixture fixture;
   const FileId approved = fixture.file("approved", "inert");
@@ -161,6 +171,67 @@ TEST_CASE("a sealed object gives the bytes back to the recovery key only", "[vau
   CHECK_FALSE(fixture.vault.unseal(object, crypto::sha256_hex(bytes), *into, stranger.certificate,
                                    stranger.key));
   CHECK_FALSE(fixture.vault.check_object(std::string(64, 'a')));
+}
+
+TEST_CASE("a sealed object is proved to open to its bytes, and to no others", "[vault]") {
+  const Fixture fixture;
+  const std::string object = fixture.kept("inert sample");
+  const auto opens = [&](const std::string& name, const std::string& bytes, const Identity& who) {
+    return fixture.vault.open_object(name, crypto::sha256_hex(bytes), who.certificate, who.key);
+  };
+  CHECK(opens(object, "inert sample", identity()));
+  CHECK(opens(object, "other", identity()).error().code == remediate::Code::corrupt);
+  CHECK_FALSE(opens(object, "inert sample", make()));
+  CHECK(opens(std::string(64, 'a'), "inert sample", identity()).error().code ==
+        remediate::Code::not_found);
+  CHECK(fixture.unsealed(std::string(64, 'a'), "").error().code == remediate::Code::not_found);
+}
+
+TEST_CASE("an object that goes away while it is opened, and a disk that takes nothing", "[vault]") {
+  Fixture fixture;
+  const std::string object = fixture.kept("inert sample");
+  const std::string digest = crypto::sha256_hex("inert sample");
+  const remediate::Error broken{remediate::Code::io, "broken", ""};
+  int opened = 0;
+  SECTION("it cannot be opened a second time") {
+    fixture.host.set_look_hook([&](std::string_view operation, std::string_view name) {
+      const bool second = operation == "open_file" && name == object + ".p7m" && ++opened % 2 == 0;
+      return second ? std::optional(broken) : std::nullopt;
+    });
+    const auto proved =
+        fixture.vault.open_object(object, digest, identity().certificate, identity().key);
+    CHECK(proved.error().code == remediate::Code::io);
+    CHECK(opened == 2);
+  }
+  for (const char* name : {"write_at", "truncate"}) SECTION(name) {
+      const auto into = must(fixture.www->create_unnamed(0600));
+      fixture.host.set_fault_hook([&](std::string_view operation, std::string_view) {
+        return operation == name ? std::optional(broken) : std::nullopt;
+      });
+      const auto unsealed =
+          fixture.vault.unseal(object, digest, *into, identity().certificate, identity().key);
+      CHECK(unsealed.error().code == remediate::Code::io);
+    }
+  if (opened != 0) CHECK(fixture.unsealed(object, digest).error().code == remediate::Code::io);
+  fixture.host.set_look_hook({});
+  fixture.host.set_fault_hook({});
+  CHECK(must(fixture.unsealed(object, digest)) == "inert sample");
+}
+
+TEST_CASE("holes of the original are told by its stretches of data", "[vault]") {
+  const Fixture fixture;
+  const std::string bytes = "ab" + std::string(9'998, '\0') + "cd" + std::string(5'000, '\0');
+  const std::string object = fixture.kept(bytes);
+  remediate::Metadata original;
+  original.sparse = true;
+  original.extents = {{0, 2}, {10'000, 2}};
+  for (const bool sparse : {true, false}) {
+    original.sparse = sparse;
+    const auto into = must(fixture.www->create_unnamed(0600));
+    must(fixture.vault.unseal(object, crypto::sha256_hex(bytes), *into, identity().certificate,
+                              identity().key, &original));
+    CHECK(must(host::read_whole(*into, 1u << 20)) == bytes);
+  }
 }
 
 TEST_CASE("an empty file is sealed too", "[vault]") {
