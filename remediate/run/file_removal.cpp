@@ -69,6 +69,9 @@ class Batch {
     if (hold) {
       item.own_hold = std::move(*hold);
       item.hold = item.own_hold.get();
+      if (auto held = item.hold->stat_entry(operation.entry.hold_name);
+          held && held->kind != FileKind::regular)
+        return return_stranger(item);
       auto file = item.hold->open_file(operation.entry.hold_name, host::Access::read);
       if (file) return adopt_held(std::move(item), std::move(*file));
       if (file.error().code != Code::not_found) return unknown(operation, file.error());
@@ -376,8 +379,13 @@ class Batch {
     return session_.not_done(*item.operation, "changed", why + "; it was put back");
   }
 
-  /// The hold has a file that was never approved: the crash came before it could be put back.
+  /// The hold has something that was never approved: the crash came before it could be put back.
   Result<void> return_stranger(Item& item) {
+    if (item.operation->state != State::intended)  // the approved file was seen there
+      return unknown(*item.operation,
+                     {Code::changed,
+                      "the hold has another file under the name " + item.operation->entry.hold_name,
+                      "look who put it there; it was left alone"});
     auto back = rename_back(item);
     if (!back)
       return session_.not_done(

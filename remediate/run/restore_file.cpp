@@ -1,6 +1,6 @@
-#include "remediate/base/encoding.h"
+#include <map>
+
 #include "remediate/base/try.h"
-#include "remediate/host/durable.h"
 #include "remediate/run/restore.h"
 
 namespace remediate::run {
@@ -40,21 +40,15 @@ class FileRestore {
       return {};
     }
     std::unique_ptr<host::File> held;
-    if (hold_) {
-      auto file = hold_->open_file(entry_.hold_name, host::Access::read);
-      if (!file && file.error().code != Code::not_found) {
-        end({false, "failed", reason_of(file.error())});
-        return {};
-      }
-      if (file) held = std::move(*file);
-    }
+    if (hold_ && !look_into_hold(held)) return {};
     auto parent = session_.parent(entry_.path, entry_.parent);
     if (!parent) {
-      end(to_outbox(session_, options_, operation_, held.get(), reason_of(parent.error())));
+      cannot_go_back(held.get(), reason_of(parent.error()));
       return {};
     }
     parent_ = std::move(*parent);
     TRY_LET(parent_stat_, parent_->stat());
+    if (stranger_) return place_stranger(held.get());
     if (held) return place_held(*held);
     if (is_in_place()) {
       placed_ = true;
@@ -63,21 +57,23 @@ class FileRestore {
     return place_sealed();
   }
 
+  /// Nothing was put in place.
+  void fail(const Error& error) { end({false, "failed", reason_of(error)}); }
+
   [[nodiscard]] bool placed() const { return placed_; }
   [[nodiscard]] const host::Directory* hold() const { return hold_.get(); }
   [[nodiscard]] const host::Directory* parent() const { return parent_.get(); }
+  [[nodiscard]] std::uint64_t device() const { return parent_stat_.id.device; }
 
   /// After the flush: is it really there, and is it what it was? Its flags come last and are
   /// durable when this returns.
   Result<Restored> check() {
     if (!placed_) return result_;
+    if (stranger_) return check_stranger();
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file)
       return Restored{false, "failed",
                       "it was put back and is not there: " + reason_of(file.error())};
-    if (stranger_)
-      return Restored{true, "restored",
-                      "another file than the approved one was held; it is at its place again"};
     auto digest = file_sha256(**file);
     if (!digest) return Restored{false, "failed", reason_of(digest.error())};
     if (*digest != entry_.sha256)
@@ -105,15 +101,88 @@ class FileRestore {
  private:
   void end(Restored result) { result_ = std::move(result); }
 
+  /// No record says that what was captured is the approved file.
+  [[nodiscard]] bool never_identified() const {
+    return operation_.before_restore == State::intended ||
+           operation_.before_restore == State::not_done;
+  }
+
+  /// Opens what is held, or finds that it is a stranger, which may be of any kind. False when that
+  /// is already the end.
+  bool look_into_hold(std::unique_ptr<host::File>& held) {
+    const auto found = hold_->stat_entry(entry_.hold_name);
+    if (!found && found.error().code == Code::not_found) return true;
+    if (!found) {
+      fail(found.error());
+      return false;
+    }
+    if (found->kind != FileKind::regular) {
+      if (never_identified()) {
+        stranger_ = *found;
+        return true;
+      }
+      end({false, "tampered",
+           "the hold has a " + std::string(kind_name(found->kind)) +
+               " in place of what was captured, in " + held_at() + ": look who put it there"});
+      return false;
+    }
+    auto file = hold_->open_file(entry_.hold_name, host::Access::read);
+    auto stat = file ? (*file)->stat() : std::unexpected(file.error());
+    if (!stat) {
+      fail(stat.error());
+      return false;
+    }
+    if (never_identified() && !same_file(stat->id, entry_.metadata.stat.id, false))
+      stranger_ = *stat;
+    held = std::move(*file);
+    return true;
+  }
+
+  [[nodiscard]] std::string held_at() const { return hold_->location() + "/" + entry_.hold_name; }
+
+  /// `held` is null where nothing is, or what is held is no regular file.
+  void cannot_go_back(const host::File* held, const std::string& why) {
+    if (stranger_ && held == nullptr)
+      end({false, "conflict",
+           why + "; the " + std::string(kind_name(stranger_->kind)) +
+               " that was captured by mistake stays in " + held_at() +
+               ": free its place, then roll back again"});
+    else
+      end(to_outbox(session_, options_, operation_, held, why));
+  }
+
+  /// Durable before another inode than the approved one gets the name: after a crash it is known
+  /// by its identity.
+  Result<void> announce(FileId id) {
+    if (id.volume == 0) id.volume = parent_stat_.id.volume;  // a name alone does not tell it
+    TRY(session_.record(operation_, journal::type::restore_intent, Json{{"placing", to_json(id)}}));
+    return session_.flush();
+  }
+
+  /// What an earlier rollback had announced is at the place: it was cut off right after.
+  bool announced_is_in_place() {
+    const auto there = parent_->stat_entry(entry_.path.name());
+    if (!there || !same_file(there->id, operation_.built, false)) return false;
+    if (never_identified()) {
+      stranger_ = *there;
+      return true;
+    }
+    // An inode number that was freed may be another file's today.
+    const auto file = parent_->open_file(entry_.path.name(), host::Access::read);
+    if (!file) return false;
+    const auto digest = file_sha256(**file);
+    return digest && *digest == entry_.sha256;
+  }
+
   /// A crash came after the file was put back and before that was recorded, or it never left.
   bool is_in_place() {
+    if (announced_is_in_place()) return true;
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file) return false;
     auto stat = (*file)->stat();
     if (!stat) return false;
     const bool from_object = operation_.before_restore == State::finalized ||
                              operation_.before_restore == State::finalizing;
-    // An inode number that was freed may be another file's today.
     if (!from_object && same_file(stat->id, entry_.metadata.stat.id, false)) return true;
     auto digest = file_sha256(**file);
     auto metadata = (*file)->metadata();
@@ -121,6 +190,29 @@ class FileRestore {
     Metadata wanted = entry_.metadata;  // check() sets its protection flags, which come last
     wanted.inode_flags = metadata->inode_flags;
     return metadata_differences(wanted, *metadata).empty();
+  }
+
+  Result<void> place_stranger(const host::File* held) {
+    TRY(announce(stranger_->id));
+    if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
+      cannot_go_back(held, moved.error().code == Code::already_exists
+                               ? "its name is taken by another file"
+                               : reason_of(moved.error()));
+      return {};
+    }
+    restore_parent_time(*parent_, entry_, parent_stat_);
+    placed_ = true;
+    return {};
+  }
+
+  [[nodiscard]] Restored check_stranger() const {
+    const auto there = parent_->stat_entry(entry_.path.name());
+    if (!there)
+      return {false, "failed", "it was put back and is not there: " + reason_of(there.error())};
+    if (!same_file(there->id, stranger_->id, false))
+      return {false, "failed", "it was put back, and something else is there now"};
+    return {true, "restored",
+            "another file than the approved one was held; it is at its place again"};
   }
 
   Result<bool> metadata_changed(const host::File& held) const {
@@ -145,37 +237,22 @@ class FileRestore {
       end({false, "failed", reason_of(stat.error())});
       return {};
     }
-    stranger_ = operation_.before_restore == State::not_done &&
-                !same_file(stat->id, entry_.metadata.stat.id, false);
-    if (!stranger_) {
-      auto digest = file_sha256(held);
-      if (!digest) digest = file_sha256(held);  // a copy is worse than the file: read it once more
-      if (!digest || *digest != entry_.sha256 ||
-          !same_file(stat->id, entry_.metadata.stat.id, false)) {
-        const std::string why =
-            digest ? "the held file is not what was captured (sha256 " + *digest + ")"
-                   : "the held file cannot be read: " + reason_of(digest.error());
-        if (options_.recovery && !entry_.object.empty()) {
-          told_ = why + "; it stays in the hold and its sealed copy is in place";
-          return place_sealed();
-        }
-        end({false, digest ? "tampered" : "failed",
-             why + "; --recovery-key restores the sealed copy"});
+    auto digest = file_sha256(held);
+    if (!digest) digest = file_sha256(held);  // a copy is worse than the file: read it once more
+    if (!digest || *digest != entry_.sha256 || !same_file(stat->id, entry_.metadata.stat.id, false))
+      return place_instead_of_held(
+          digest ? "the held file is not what was captured (sha256 " + *digest + ")"
+                 : "the held file cannot be read: " + reason_of(digest.error()),
+          digest.has_value());
+    // Who had it open before can still change its mode; what could not be set shows in check().
+    if (auto changed = metadata_changed(held); !changed || *changed) {
+      if (auto set = held.restore_metadata(entry_.metadata, options_.privileges); !set) {
+        fail(set.error());
         return {};
       }
-      // Who had it open before can still change its mode; what could not be set shows in check().
-      if (auto changed = metadata_changed(held); !changed || *changed) {
-        if (auto set = held.restore_metadata(entry_.metadata, options_.privileges); !set) {
-          end({false, "failed", reason_of(set.error())});
-          return {};
-        }
-        TRY(held.sync());  // flushing the folders covers names only
-      }
+      TRY(held.sync());  // flushing the folders covers names only
     }
-    std::uint32_t cleared = 0;
-    if (!stranger_) {
-      TRY_LET(cleared, unprotect(held));
-    }
+    TRY_LET(const std::uint32_t cleared, unprotect(held));
     if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
       const bool taken = moved.error().code == Code::already_exists;
       if (cleared != 0) TRY(held.set_protection_flags(cleared));
@@ -185,6 +262,20 @@ class FileRestore {
     }
     restore_parent_time(*parent_, entry_, parent_stat_);
     placed_ = true;
+    return {};
+  }
+
+  /// Its sealed copy takes the place of a held file that is damaged.
+  Result<void> place_instead_of_held(const std::string& why, bool readable) {
+    told_ = why + "; it stays in the hold and its sealed copy is in place";
+    if (announced_is_in_place()) {
+      placed_ = true;
+      return {};
+    }
+    if (options_.recovery && !entry_.object.empty()) return place_sealed();
+    end({false, readable ? "tampered" : "failed",
+         why + (entry_.object.empty() ? "; it was not sealed, so it stays in " + held_at()
+                                      : "; --recovery-key restores the sealed copy")});
     return {};
   }
 
@@ -198,26 +289,33 @@ class FileRestore {
     auto linked = link_to_twin();
     if (!linked) end({false, "failed", reason_of(linked.error())});
     if (!linked || *linked) return {};
-    TRY_LET(const quarantine::Vault::HoldDirectory* workplace, session_.hold(*parent_));
-    const std::string name = entry_.hold_name + ".restore";
-    if (auto removed = workplace->directory->remove_file(name);
-        !removed && removed.error().code != Code::not_found)
-      return std::unexpected(std::move(removed).error());
-    auto built = build(*workplace->directory, name);
-    if (!built) {
-      TRY(discard(*workplace->directory, name));
-      end({false, "failed", reason_of(built.error())});
+    auto made = session_.hold(*parent_);
+    if (!made) {
+      if (options_.outbox.empty())
+        fail(made.error());
+      else
+        cannot_go_back(nullptr, reason_of(made.error()));
       return {};
     }
-    if (auto moved = workplace->directory->rename(name, *parent_, entry_.path.name()); !moved) {
-      TRY(discard(*workplace->directory, name));
-      const bool taken = moved.error().code == Code::already_exists;
-      end(to_outbox(session_, options_, operation_, nullptr,
-                    taken ? "its name is taken by another file" : reason_of(moved.error())));
-      return {};
-    }
+    const host::Directory& workplace = *(*made)->directory;
     if (!hold_) {
-      TRY_LET(hold_, workplace->directory->open_directory(RawPath(), host::Mounts::stay));
+      TRY_LET(hold_, workplace.open_directory(RawPath(), host::Mounts::stay));
+    }
+    const std::string name = entry_.hold_name + ".restore";
+    TRY(discard(workplace, name));
+    auto built = build(workplace, name);
+    if (!built) {
+      TRY(discard(workplace, name));
+      fail(built.error());
+      return {};
+    }
+    TRY(announce(*built));
+    if (auto moved = workplace.rename(name, *parent_, entry_.path.name()); !moved) {
+      TRY(discard(workplace, name));
+      cannot_go_back(nullptr, moved.error().code == Code::already_exists
+                                  ? "its name is taken by another file"
+                                  : reason_of(moved.error()));
+      return {};
     }
     restore_parent_time(*parent_, entry_, parent_stat_);
     placed_ = true;
@@ -252,6 +350,7 @@ class FileRestore {
                   ", which is not quite as it was";
         continue;
       }
+      TRY(announce(metadata.stat.id));
       TRY_LET(const std::uint32_t cleared, unprotect(**twin));
       if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
         if (cleared != 0) TRY((*twin)->set_protection_flags(cleared));
@@ -291,14 +390,16 @@ class FileRestore {
   }
 
   /// Private until it is whole: bytes, digest, then owner, mode, attributes and times.
-  Result<void> build(const host::Directory& directory, const std::string& name) {
+  Result<FileId> build(const host::Directory& directory, const std::string& name) {
     TRY_LET(const auto file, directory.create_file(name, 0600));
     TRY(session_.store.vault().unseal(entry_.object, entry_.sha256, *file,
                                       options_.recovery->certificate, options_.recovery->key,
                                       &entry_.metadata));
     TRY(file->restore_metadata(entry_.metadata,
                                options_.privileges));  // what failed shows in check()
-    return file->sync();
+    TRY(file->sync());
+    TRY_LET(const FileStat stat, file->stat());
+    return stat.id;
   }
 
   Session& session_;
@@ -309,9 +410,9 @@ class FileRestore {
   FileStat parent_stat_;
   Restored result_;
   bool placed_ = false;
-  std::string parted_;  // why a hard link did not come back
-  std::string told_;    // why the sealed copy was taken and not the held file
-  bool stranger_ = false;
+  std::string parted_;                // why a hard link did not come back
+  std::string told_;                  // why the sealed copy was taken and not the held file
+  std::optional<FileStat> stranger_;  // what was captured and is not the approved file
 };
 
 }  // namespace
@@ -321,74 +422,34 @@ Result<void> restore_files(Session& session, const RollbackOptions& options,
   std::vector<std::unique_ptr<FileRestore>> restores;
   for (OperationState* operation : batch) {
     restores.push_back(std::make_unique<FileRestore>(session, options, *operation));
-    TRY(restores.back()->place());
+    if (auto placed = restores.back()->place(); !placed) restores.back()->fail(placed.error());
   }
-  for (const auto& restore : restores)
-    if (restore->placed()) {
-      TRY(restore->parent()->sync_filesystem());
-      break;
-    }
-  for (const auto& restore : restores) {
-    if (!restore->placed()) continue;
-    TRY(restore->parent()->sync());
-    if (restore->hold() != nullptr) TRY(restore->hold()->sync());
-  }
-  for (std::size_t index = 0; index < batch.size(); ++index) {
-    TRY_LET(const Restored restored, restores[index]->check());
-    TRY(record_restored(session, *batch[index], restored));
-  }
-  return session.flush();
-}
-
-Restored to_outbox(Session& session, const RollbackOptions& options,
-                   const OperationState& operation, const host::File* held,
-                   const std::string& why) {
-  if (options.outbox.empty())
-    return {false, "conflict", why + "; nothing was overwritten (--outbox DIR puts a copy there)"};
-  const auto copy = [&]() -> Result<std::string> {
-    TRY_LET(const auto outbox, session.host.make_root(options.outbox));
-    const std::string name = session.run.name + "-" + operation.entry.id;
-    TRY_LET(const auto file, outbox->create_file(name, 0600));
-    if (held != nullptr) {
-      host::FileSource source(*held);
-      host::FileSink sink(*file);
-      std::vector<char> buffer(1u << 20);
-      for (;;) {
-        TRY_LET(const std::size_t count, source.read(buffer));
-        if (count == 0) break;
-        TRY(sink.write(std::string_view(buffer.data(), count)));
-      }
-    } else if (options.recovery && !operation.entry.object.empty()) {
-      TRY(session.store.vault().unseal(operation.entry.object, operation.entry.sha256, *file,
-                                       options.recovery->certificate, options.recovery->key));
-    } else {
-      TRY(outbox->remove_file(name));
-      return fail(Code::not_found,
-                  "it is not in the hold, and its sealed copy needs --recovery-key");
-    }
-    // From the hold it may be a file that nobody approved: then it is its own measure.
-    std::string wanted = operation.entry.sha256;
-    if (held != nullptr) {
-      TRY_LET(wanted, file_sha256(*held));
-    }
-    TRY_LET(const std::string digest, file_sha256(*file));
-    if (digest != wanted) {
-      TRY(outbox->remove_file(name));
-      return fail(Code::changed, "the copy in the outbox has another digest");
-    }
-    Metadata metadata = operation.entry.metadata;
-    if (held != nullptr) {
-      TRY_LET(metadata, held->metadata());
-    }
-    TRY(file->restore_metadata(metadata, host::Privileges::strip));
-    TRY(file->sync());
-    TRY(outbox->sync());
-    return options.outbox + "/" + name;
+  // What cannot be flushed or looked at stays in restoring, for resume; the rest is recorded.
+  std::optional<Error> unsure;
+  const auto sure = [&unsure](const Result<void>& done) {
+    if (!done && !unsure) unsure = done.error();
+    return done.has_value();
   };
-  auto copied = copy();
-  if (!copied)
-    return {false, "conflict", why + "; no copy in the outbox: " + reason_of(copied.error())};
-  return {false, "in_outbox", why + "; a copy is in " + display(*copied)};
+  std::map<std::uint64_t, bool> flushed;  // by device
+  for (std::size_t index = 0; index < batch.size(); ++index) {
+    FileRestore& restore = *restores[index];
+    if (restore.placed()) {
+      const auto [known, first] = flushed.try_emplace(restore.device(), false);
+      if (first) known->second = sure(restore.parent()->sync_filesystem());
+      if (!known->second || !sure(restore.parent()->sync()) ||
+          (restore.hold() != nullptr && !sure(restore.hold()->sync())))
+        continue;
+    }
+    auto restored = restore.check();
+    if (!restored) {
+      (void)sure(std::unexpected(std::move(restored).error()));
+      continue;
+    }
+    TRY(record_restored(session, *batch[index], *restored));
+  }
+  TRY(session.flush());
+  if (unsure) return std::unexpected(std::move(*unsure));
+  return {};
 }
 
 void restore_parent_time(const host::Directory& parent, const quarantine::Entry& entry,

@@ -67,7 +67,8 @@ std::string in_the_way(const host::Directory& root, const OperationState& operat
   if (facts && !same_file(facts->id, entry.parent, false))
     return "its folder is not the one that was recorded";
   const auto taken = (*folder)->stat_entry(entry.path.name());
-  if (taken && !same_file(taken->id, entry.metadata.stat.id, false))
+  if (taken && !same_file(taken->id, entry.metadata.stat.id, false) &&
+      !same_file(taken->id, operation.built, false))
     return "its name is taken by another file";
   return {};
 }

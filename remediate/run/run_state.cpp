@@ -55,6 +55,8 @@ Result<void> take_data(OperationState& operation, const journal::Record& record)
     TRY_LET(operation.entry.object_size, reader.unsigned_integer("object_size"));
   } else if (record.type == journal::type::not_done) {
     operation.held = flag(data, "held");
+  } else if (record.type == journal::type::restore_intent && data.contains("placing")) {
+    TRY_LET(operation.built, file_id_from_json(data["placing"], "/placing"));
   }
   if (data.contains("outcome")) {
     operation.outcome = text(data, "outcome");

@@ -19,7 +19,7 @@ struct OperationState {
   State state = State::planned;
   State before_restore = State::planned;  // where `restoring` came from
   quarantine::Entry entry;                // valid from `intended` on
-  FileId built;         // reset_setting, replace_file: the new version, made before the exchange
+  FileId built;         // the new version; of a quarantined file what a rollback puts in its place
   std::string outcome;  // of the last step, a word of outcome_words
   std::string reason;
   bool held = false;      // not_done, but a file is in the hold

@@ -359,6 +359,11 @@ class Verifier {
       return notice(where, "its hold cannot be reached, so it is not checked");
     auto hold = store_.vault().open_hold(entry.hold, parent ? *parent : store_.root(), run.name);
     if (!hold) return error(where + " hold", reason_of(hold.error()));
+    if (operation.state == State::not_done)
+      if (const auto stranger = (*hold)->stat_entry(entry.hold_name))
+        return notice(where, "a file that was not approved is in the hold (" +
+                                 std::string(kind_name(stranger->kind)) +
+                                 "): `remediate rollback` puts it back");
     auto file = (*hold)->open_file(entry.hold_name, host::Access::read);
     if (!file && run.phase == "rollback" && operation.outcome == "failed" && parent &&
         is_at_its_place(*parent, entry))
@@ -375,9 +380,6 @@ class Verifier {
                        (parent && is_at_its_place(*parent, entry) ? "; the original is at its place"
                                                                   : ""));
     if (!file) return error(where + " hold", reason_of(file.error()));
-    if (operation.state == State::not_done)
-      return notice(
-          where, "a file that was not approved is in the hold: `remediate rollback` puts it back");
     auto digest = file_sha256(**file);
     if (!digest) return error(where + " hold", reason_of(digest.error()));
     if (*digest != entry.sha256)
