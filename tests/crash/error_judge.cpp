@@ -45,6 +45,7 @@ Problems Scene::judge_error(const Case& one, const Ended& ended) {
   for (const std::string& file : ended.flushed_again)
     problems.push_back("a second flush after one that failed: " + file);
   for (const std::string& lost : conserved()) problems.push_back("right after the error: " + lost);
+  if (one.step == Step::apply && !wait_is_kept()) problems.emplace_back("apply went past the wait");
   judge_claims(one, ended, problems);
   recover_from_error(one, problems);
   return problems;
@@ -71,9 +72,10 @@ void Scene::judge_claims(const Case& one, const Ended& ended, Problems& problems
       case Step::plan: {
         const nlohmann::json plan =
             nlohmann::json::parse(read_file(folder_ + "/plan.json"), nullptr, false);
+        const std::size_t instructions = sample_.named.empty() ? 1 : 2;
         if (!plan.is_object() || !plan.contains("operations") || !plan.contains("issues"))
           untrue.emplace_back("the plan cannot be read");
-        else if (plan["operations"].size() != sample_.originals().size() + 1 &&
+        else if (plan["operations"].size() != sample_.originals().size() + instructions &&
                  plan["issues"].empty())
           untrue.push_back("the plan has " + std::to_string(plan["operations"].size()) +
                            " operations and tells of no issue");
@@ -81,6 +83,7 @@ void Scene::judge_claims(const Case& one, const Ended& ended, Problems& problems
       }
       case Step::apply:
       case Step::resume:
+      case Step::go_on:
         judge_applied(untrue, sample_.originals().size());
         break;
       case Step::rollback:
@@ -118,7 +121,8 @@ void Scene::judge_operations(const Case& one, const Ended& ended, Problems& prob
     const bool exchanged = version != sample_.exchanged.end();
     const bool reset = exchanged && there != now.end() && there->second.bytes == version->second;
     const bool gone = there == now.end();
-    const bool begins = one.step == Step::apply || one.step == Step::resume;
+    const bool begins =
+        one.step == Step::apply || one.step == Step::resume || one.step == Step::go_on;
     bool good = true;
     if (one_of(outcome, {"quarantined", "replaced", "reset", "finalized", "kept"}))
       good = exchanged ? reset : gone;
@@ -145,13 +149,14 @@ void Scene::recover_from_error(const Case& one, Problems& problems) {
   const bool needed = begun();
   Problems refused;
   if (one.recovery == Recovery::resume && needed) {
-    const Ended resumed = run(words(Recovery::resume), folder_);
+    Ended resumed = run(words(Recovery::resume), folder_);
+    if (waits(resumed)) resumed = run(words(Recovery::resume), folder_);
     if (!one_of(std::to_string(resumed.code), {"0", "3", "6"}))
       problems.push_back("resume, " + exit_of(resumed));
     for (const std::string& lost : conserved()) problems.push_back("after resume: " + lost);
     note_degraded(resumed);
     if (resumed.code == 0 && json_string(resumed.text, "status") == "done" &&
-        (one.step == Step::apply || one.step == Step::resume))
+        (one.step == Step::apply || one.step == Step::resume || one.step == Step::go_on))
       judge_applied(problems, sample_.originals().size());
     if (one.step == Step::finalize && problems.empty()) {
       run_logged(words(Step::finalize), problems, "finalize");

@@ -156,7 +156,7 @@ class ErrorSweep {
     Scene scene(setup, folder);
     scene.prepare(course.where);
     const Ended ended = scene.traced(scene.words(step), {});
-    if (ended.code != 0)
+    if (!scene.ended_well(step, ended))
       stop(std::string(step_name(step)) + " without a fault: " + ended.text + ended.messages);
     course.stops = ended.stops.size();
     for (const Stop& each : ended.stops)

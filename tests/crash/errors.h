@@ -20,8 +20,8 @@ std::optional<FaultCase> parse_fault_case(const std::string& text);
 struct ErrorOptions {
   std::string tool;
   std::string folder;  // private, made for this sweep; removed unless a case failed
-  std::vector<Step> steps = {Step::init,     Step::plan,     Step::apply,     Step::resume,
-                             Step::rollback, Step::finalize, Step::unfinalize};
+  std::vector<Step> steps = {Step::init,  Step::plan,     Step::apply,    Step::resume,
+                             Step::go_on, Step::rollback, Step::finalize, Step::unfinalize};
   std::set<std::string> calls;  // only these; empty: all
   bool full = false;
   bool same_files = true;

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<const char*, step_count> step_names = {
-    "init", "plan", "apply", "resume", "rollback", "finalize", "unfinalize"};
+    "init", "plan", "apply", "resume", "go-on", "rollback", "finalize", "unfinalize"};
 constexpr std::array<const char*, 4> at_names = {"never", "stop", "before", "after"};
 
 }  // namespace
@@ -125,6 +125,7 @@ Words Scene::words(Step step) const {
     case Step::apply:
       return tool_words({"apply", plan, "--confirm", json_string(read_file(plan), "plan_id")});
     case Step::resume:
+    case Step::go_on:
       return tool_words({"resume"});
     case Step::rollback:
       return tool_words({"rollback", run_name()});
@@ -184,11 +185,47 @@ Ended Scene::run_logged(const Words& command, Problems& problems, const char* wh
   return ended;
 }
 
+bool Scene::waits(const Ended& ended) const {
+  return !sample_.named.empty() && ended.code == 3 &&
+         ended.text.find("apply waits after ") != std::string::npos;
+}
+
+bool Scene::ended_well(Step step, const Ended& ended) const {
+  if (step == Step::apply && !sample_.named.empty()) return waits(ended);
+  return ended.code == 0 || (step == Step::resume && waits(ended));
+}
+
+Ended Scene::resume_to_end(Problems& problems) const {
+  const Ended first = run(words(Recovery::resume), folder_);
+  if (waits(first)) return run_logged(words(Recovery::resume), problems, "resume after the wait");
+  if (first.code != 0)
+    problems.push_back("resume exits with " + std::to_string(first.code) + ": " +
+                       first_lines(first.text + first.messages));
+  return first;
+}
+
+bool Scene::wait_is_kept() const {
+  if (sample_.named.empty()) return true;
+  const Snapshot now = snapshot(tree());
+  const auto found = now.find(sample_.named);
+  return found != now.end() && differences(before_.at(sample_.named), found->second, {}).empty();
+}
+
+/// A server that reads the line and finds no file answers every page with an error.
+void Scene::check_order(const Snapshot& now, Problems& problems) const {
+  if (sample_.named.empty() || now.contains(sample_.named)) return;
+  const auto naming = now.find(sample_.naming);
+  if (naming != now.end() && naming->second.bytes.find(sample_.line) != std::string::npos)
+    problems.push_back("the line of " + shown(sample_.naming) + " names a file that is gone");
+}
+
 void Scene::prepare(const Case& one) {
-  Problems problems;
   const auto must = [&](Step step) {
-    run_logged(words(step), problems, step_name(step));
-    if (!problems.empty()) stop("without any kill, " + problems.front());
+    const Ended ended = run(words(step), folder_);
+    if (!ended_well(step, ended))
+      stop(std::string("without any kill, ") + step_name(step) + " exits with " +
+           std::to_string(ended.code) + ": " + first_lines(ended.text + ended.messages));
+    return waits(ended);
   };
   if (one.step == Step::init || one.step == Step::plan) {
     if (one.step == Step::init) remove_tree(store());
@@ -200,7 +237,9 @@ void Scene::prepare(const Case& one) {
     (void)kill(words(Step::apply), {At::after_change, one.base});
     return;
   }
-  must(Step::apply);
+  const bool waiting = must(Step::apply);
+  if (one.step == Step::go_on) return;
+  if (waiting) must(Step::go_on);
   if (one.step == Step::unfinalize) must(Step::finalize);
 }
 
@@ -223,6 +262,7 @@ std::vector<std::string> Scene::opened_objects() const {
 Problems Scene::conserved() const {
   Problems problems;
   const Snapshot tree_now = snapshot(tree());
+  check_order(tree_now, problems);
   Snapshot hold;
   if (fs::exists(store() + "/hold")) hold = snapshot(store() + "/hold");
   std::optional<std::vector<std::string>> opened;
@@ -314,8 +354,14 @@ void Scene::judge_undone(Problems& problems, bool same_files) const {
 
 void Scene::plan_and_apply(Problems& problems) {
   run_logged(words(Step::plan), problems, "plan");
-  if (problems.empty())
-    run_ = json_string(run_logged(words(Step::apply), problems, "apply").text, "run_id");
+  if (!problems.empty()) return;
+  const Ended applied = run(words(Step::apply), folder_);
+  run_ = json_string(applied.text, "run_id");
+  if (!ended_well(Step::apply, applied))
+    problems.push_back("apply exits with " + std::to_string(applied.code) + ": " +
+                       first_lines(applied.text + applied.messages));
+  else if (waits(applied))
+    run_logged(words(Step::go_on), problems, "resume after the wait");
 }
 
 Problems Scene::recover(const Case& one) {
@@ -332,6 +378,7 @@ Problems Scene::recover(const Case& one) {
       break;
     case Step::apply:
     case Step::resume:
+    case Step::go_on:
       after_apply(one, problems);
       break;
     case Step::rollback:
@@ -390,7 +437,7 @@ void Scene::after_apply(const Case& one, Problems& problems) {
     judge_undone(problems, true);
     return;
   }
-  const Ended resumed = run_logged(words(Recovery::resume), problems, "resume");
+  const Ended resumed = resume_to_end(problems);
   // Killed before the run began: it says so, nothing was touched, and a new plan does the work.
   if (resumed.code == 0 && json_string(resumed.text, "status") == "nothing_to_do" && is_as_before())
     plan_and_apply(problems);

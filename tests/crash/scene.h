@@ -12,8 +12,9 @@
 /// recovery left behind.
 namespace crash {
 
-enum class Step : std::uint8_t { init, plan, apply, resume, rollback, finalize, unfinalize };
-constexpr int step_count = 7;
+/// `resume` follows a killed apply, `go_on` one that stands still at a wait.
+enum class Step : std::uint8_t { init, plan, apply, resume, go_on, rollback, finalize, unfinalize };
+constexpr int step_count = 8;
 enum class Recovery : std::uint8_t { resume, rollback };
 
 struct Setup {
@@ -56,7 +57,12 @@ class Scene {
   Ended kill(const Words& command, KillAt at) const;
   Ended traced(const Words& command, const Wish& wish) const;
 
-  /// No original is lost: at its place, in the hold, or in a sealed object that openssl opens.
+  /// It ended as the step should: well, or standing still where the playbook waits.
+  [[nodiscard]] bool ended_well(Step step, const Ended& ended) const;
+  /// What comes after the wait is untouched.
+  [[nodiscard]] bool wait_is_kept() const;
+  /// No original is lost (and no line names a file that is gone): at its place, in the hold, or in
+  /// a sealed object that openssl opens.
   [[nodiscard]] Problems conserved() const;
   /// Recovers and holds the outcome against what was promised.
   [[nodiscard]] Problems recover(const Case& one);
@@ -78,6 +84,10 @@ class Scene {
   [[nodiscard]] std::string run_name() const;
   [[nodiscard]] bool begun() const;
   [[nodiscard]] bool is_as_before() const;
+  [[nodiscard]] bool waits(const Ended& ended) const;
+  /// `resume` until nothing waits any more; the last one.
+  Ended resume_to_end(Problems& problems) const;
+  void check_order(const Snapshot& now, Problems& problems) const;
   [[nodiscard]] std::vector<std::string> opened_objects() const;
   void judge_applied(Problems& problems, std::size_t held) const;
   void judge_undone(Problems& problems, bool same_files) const;

@@ -94,7 +94,9 @@ class Sweep {
     scene.prepare(one);
     Ended killed = scene.kill(scene.words(one.step), one.kill);
     Problems problems;
-    if (!killed.killed && killed.code != 0)
+    if (one.step == Step::apply && !scene.wait_is_kept())
+      problems.emplace_back("apply went past the wait");
+    if (!killed.killed && !scene.ended_well(one.step, killed))
       problems.push_back(std::string(step_name(one.step)) + ", not killed, exits with " +
                          std::to_string(killed.code) + ": " + shown(killed.text + killed.messages));
     for (const std::string& lost : scene.conserved())
@@ -187,9 +189,9 @@ class Sweep {
     Case one = like;
     one.kill = {At::stop, stop};
     one.recovery = recovers(like.step) ? recovery : Recovery::resume;
-    const bool can_undo =
-        one.recovery == Recovery::resume &&
-        (like.step == Step::apply || like.step == Step::resume || like.step == Step::finalize);
+    const bool can_undo = one.recovery == Recovery::resume &&
+                          (like.step == Step::apply || like.step == Step::resume ||
+                           like.step == Step::go_on || like.step == Step::finalize);
     one.undo_too = can_undo && (options_.full || number_++ % undo_apart == 0);
     into.push_back(one);
   }

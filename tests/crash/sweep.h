@@ -10,8 +10,8 @@ namespace crash {
 struct SweepOptions {
   std::string tool;
   std::string folder;  // private, made for this sweep; removed unless a case failed
-  std::vector<Step> steps = {Step::init,     Step::plan,     Step::apply,     Step::resume,
-                             Step::rollback, Step::finalize, Step::unfinalize};
+  std::vector<Step> steps = {Step::init,  Step::plan,     Step::apply,    Step::resume,
+                             Step::go_on, Step::rollback, Step::finalize, Step::unfinalize};
   bool full = false;
   bool same_files = true;
   bool quiet = false;

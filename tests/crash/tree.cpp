@@ -110,6 +110,36 @@ std::string sha256_of(const std::string& path) {
   return digest.data();
 }
 
+/// Line, wait, file: a server that has the line in memory breaks when the file goes first.
+void add_prepended(nlohmann::json& playbook, const std::string& tree, const Sample& sample) {
+  playbook["scopes"].push_back(
+      {{"id", "ini"}, {"folder", "/srv/www"}, {"include", {"**/.user.ini"}}});
+  playbook["indicators"].push_back(
+      {{"id", "line"},
+       {"name", "A file before every page"},
+       {"scopes", {"ini"}},
+       {"setting",
+        {{"provider", "php-user-ini"},
+         {"kind", "directive"},
+         {"where", {{{"name", "name"}, {"equals", "auto_prepend_file"}}}}}},
+       {"confidence", "high"},
+       {"authorises", "remove"}});
+  playbook["indicators"].push_back({{"id", "named"},
+                                    {"name", "The file that the line names"},
+                                    {"scopes", {"web"}},
+                                    {"match", {{"sha256", {sha256_of(tree + "/" + sample.named)}}}},
+                                    {"confidence", "high"},
+                                    {"authorises", "remove"}});
+  const nlohmann::json steps = {
+      {{"id", "take-out"},
+       {"action", "reset_setting"},
+       {"indicators", {"line"}},
+       {"change", {{"kind", "remove_element"}}}},
+      {{"id", "reload"}, {"action", "instruct"}, {"text", "Reload PHP."}, {"wait", true}},
+      {{"id", "remove-named"}, {"action", "quarantine"}, {"indicators", {"named"}}}};
+  for (const nlohmann::json& step : steps) playbook["steps"].push_back(step);
+}
+
 }  // namespace
 
 void stop(const std::string& why) {
@@ -257,6 +287,15 @@ Sample build_sample(const std::string& folder, bool all) {
       stop("this file system has no user attributes; use --folder");
     if (root && !set_flags(login, FS_IMMUTABLE_FL))
       stop("this file system has no immutable flag; use --folder");
+    sample.naming = "srv/www/pre/.user.ini";
+    sample.named = "srv/www/pre/first.php";
+    sample.line = "auto_prepend_file = \"/srv/www/pre/first.php\"\n";
+    sample.exchanged[sample.naming] = "; a good line\nmemory_limit = 64M\n";
+    sample.targets.push_back(sample.named);
+    fs::create_directories(folder + "/srv/www/pre");
+    make(sample.naming, "; a good line\n" + sample.line + "memory_limit = 64M\n", 0640, 1600000011,
+         11);
+    make(sample.named, "inert sample six", 0600, 1600000012, 12);
   }
   make("srv/www/odd/odd.php", "a good neighbour\n", 0640, 1600000004, 5);
   make("srv/www/up/pair-c.php", "another good one\n", 0644, 1600000005, 6);
@@ -273,7 +312,7 @@ std::string good_folder(const std::string& playbook) { return playbook + ".good"
 void write_playbook(const std::string& file, const std::string& tree, const Sample& sample) {
   nlohmann::json digests = nlohmann::json::array();
   for (const std::string& target : sample.targets)
-    digests.push_back(sha256_of(tree + "/" + target));
+    if (target != sample.named) digests.push_back(sha256_of(tree + "/" + target));
   nlohmann::json playbook = {
       {"format_version", 1},
       {"id", "playbook--5f0d7c1a-3a52-4d0b-8a64-0d6b2f6c9e11"},
@@ -330,6 +369,7 @@ void write_playbook(const std::string& file, const std::string& tree, const Samp
                                         {"sha256", {sha256_of(good)}}}}}};
     playbook["steps"].insert(playbook["steps"].begin() + 1, put_back);
   }
+  if (!sample.named.empty()) add_prepended(playbook, tree, sample);
   write_file(file, playbook.dump(1) + "\n");
 }
 

@@ -45,9 +45,12 @@ struct Sample {
   /// Files that get another version, the settings file among them, and its bytes.
   std::map<std::string, std::string> exchanged;
   std::string replaced, good;  // a file that known good bytes replace; empty where there is none
+  /// A settings file with a line that puts a file before every page: line, wait, file is the order.
+  std::string naming, named, line;
   [[nodiscard]] std::vector<std::string> originals() const;
 };
-/// `all`: with a file of two names (hard links), both of which go, and one that is replaced.
+/// `all`: with a file of two names (hard links), both of which go, one that is replaced, and one
+/// that waits for the line that names it.
 Sample build_sample(const std::string& folder, bool all);
 /// Where the known good version lies that goes with a playbook.
 std::string good_folder(const std::string& playbook);
