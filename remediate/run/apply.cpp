@@ -9,6 +9,7 @@
 #include "remediate/host/durable.h"
 #include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
+#include "remediate/run/named_file.h"
 #include "remediate/run/revisions.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
@@ -61,6 +62,23 @@ Result<void> refuse(Session& session) {
   return session.flush();
 }
 
+/// A file stays while a line that names it stands: the line was to go first and did not.
+Result<void> keep_needed(Session& session, std::vector<OperationState*>& batch) {
+  TRY_LET(const StandingLines lines, standing_lines(session));
+  std::vector<OperationState*> rest;
+  for (OperationState* operation : batch) {
+    const bool begun = operation->state != State::planned;
+    const std::string why = begun ? "" : needed_by(lines, operation->operation->path);
+    if (why.empty())
+      rest.push_back(operation);
+    else
+      TRY(session.not_done(*operation, "refused", why));
+  }
+  if (rest.size() != batch.size()) TRY(session.flush());
+  batch = std::move(rest);
+  return {};
+}
+
 /// Works through every operation before `end` that is not finished; true when it was stopped.
 Result<bool> work_until(Session& session, std::size_t& next, std::size_t end) {
   std::vector<OperationState>& operations = session.run.operations;
@@ -70,7 +88,8 @@ Result<bool> work_until(Session& session, std::size_t& next, std::size_t end) {
                                   operations[next].operation->address);
     std::vector<OperationState*> batch = batch_from(session.run, next, end);
     if (!batch.empty()) {
-      TRY(remove_files(session, batch));
+      TRY(keep_needed(session, batch));
+      if (!batch.empty()) TRY(remove_files(session, batch));
     } else if (next < end) {
       OperationState& operation = operations[next];
       TRY(operation.operation->setting.directory ? reset_directory_value(session, operation)

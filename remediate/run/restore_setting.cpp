@@ -1,6 +1,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
+#include "remediate/run/named_file.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/setting_version.h"
 
@@ -93,7 +94,11 @@ class VersionRestore {
           "it carries setuid, setgid or capabilities: --with-privileges puts them back"};
 
     TRY_LET(const bool held, holds_original());
-    if (held && current.sha256 == entry_.after_sha256) return exchange_original(**target);
+    if (held && current.sha256 == entry_.after_sha256) {
+      TRY_LET(const std::string why, breaks_pages(held));
+      if (!why.empty()) return Restored{false, "failed", why};
+      return exchange_original(**target);
+    }
     return merge(**target, current, held);
   }
 
@@ -258,6 +263,8 @@ class VersionRestore {
       return Restored{true, "restored", "the change was already taken back"};
     }
 
+    TRY_LET(const std::string why, names_missing_file(session_, entry_.path, undone));
+    if (!why.empty()) return Restored{false, "failed", why};
     const bool exact = undone == before;
     TRY_LET(Metadata metadata, target.metadata());
     if (exact) metadata = entry_.metadata;
@@ -315,6 +322,13 @@ class VersionRestore {
       if (bytes == placed || (undone && *undone == placed)) TRY(hold_->remove_file(name));
     }
     return hold_->sync();
+  }
+
+  /// Why the original may not come back yet; other files than configurations have no such lines.
+  Result<std::string> breaks_pages(bool held) {
+    if (plan_.action != plan::Action::reset_setting) return std::string();
+    TRY_LET(const std::string bytes, original_bytes(held));
+    return names_missing_file(session_, entry_.path, bytes);
   }
 
   Result<std::string> original_bytes(bool held) {

@@ -221,7 +221,8 @@ Result<plan::PlanFile> World::try_plan() {
   survey.store = store_;
   survey.tool = "remediate test";
   survey.threads = 1;
-  std::vector<playbook::Playbook> playbooks{shells_playbook()};
+  std::vector<playbook::Playbook> playbooks = first;
+  playbooks.push_back(shells_playbook());
   if (exchange != nullptr) {
     playbooks.insert(playbooks.begin(), directory_playbook());
     survey.directory = must(exchange->virtual_directories());

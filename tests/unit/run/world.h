@@ -113,6 +113,8 @@ class World {
   std::uint64_t max_sealed_bytes = 1u << 20;
   ApplyStages stages;
   std::vector<std::string> older_revisions_allowed;
+  /// Plans are made of these too, before the shells.
+  std::vector<playbook::Playbook> first;
   /// What plans are made of and runs work with besides the files, when it is set.
   setting::MemoryDirectory* exchange = nullptr;
 

@@ -1,0 +1,81 @@
+#include "remediate/run/named_file.h"
+
+#include <set>
+
+#include "remediate/base/try.h"
+#include "remediate/host/durable.h"
+#include "remediate/run/setting_version.h"
+
+namespace remediate::run {
+namespace {
+
+bool edits_file(const OperationState& operation) {
+  return operation.operation->action == plan::Action::reset_setting &&
+         !operation.operation->setting.directory;
+}
+
+Result<bool> is_there(const host::Directory& root, const RawPath& path) {
+  auto folder = root.open_directory(path.parent(), host::Mounts::cross);
+  if (!folder && folder.error().code == Code::not_found) return false;
+  if (!folder) return std::unexpected(std::move(folder).error());
+  auto stat = (*folder)->stat_entry(path.name());
+  if (!stat && stat.error().code == Code::not_found) return false;
+  if (!stat) return std::unexpected(std::move(stat).error());
+  return true;
+}
+
+Result<std::string> bytes_at(const host::Directory& root, const RawPath& path) {
+  TRY_LET(const auto folder, root.open_directory(path.parent(), host::Mounts::cross));
+  return host::read_whole(*folder, path.name(), max_setting_bytes);
+}
+
+std::string line_of(const RawPath& configuration, const setting::NeededFile& needed) {
+  return configuration.display() + ", line " + std::to_string(needed.line);
+}
+
+}  // namespace
+
+Result<StandingLines> standing_lines(const Session& session) {
+  StandingLines lines;
+  std::set<RawPath> seen;
+  for (const OperationState& operation : session.run.operations) {
+    const RawPath& path = operation.operation->path;
+    if (!edits_file(operation) || operation.state != State::not_done || !seen.insert(path).second)
+      continue;
+    auto bytes = bytes_at(session.root, path);
+    if (!bytes && bytes.error().code == Code::not_found) continue;
+    if (!bytes)
+      return std::unexpected(std::move(bytes).error().wrapped(
+          "cannot look whether " + operation.operation->address + " still names a file"));
+    for (setting::NeededFile& needed : setting::needed_files(path.name(), *bytes))
+      lines.emplace_back(path, std::move(needed));
+  }
+  return lines;
+}
+
+std::string needed_by(const StandingLines& lines, const RawPath& file) {
+  for (const auto& [configuration, needed] : lines)
+    if (setting::may_be(needed, file))
+      return line_of(configuration, needed) +
+             ", has PHP run it with every page, and the run could not take that line out: without "
+             "the file every page fails. Take the line out first, then make a new plan";
+  return {};
+}
+
+Result<std::string> names_missing_file(const Session& session, const RawPath& configuration,
+                                       std::string_view bytes) {
+  for (const setting::NeededFile& needed : setting::needed_files(configuration.name(), bytes))
+    for (const OperationState& operation : session.run.operations) {
+      const plan::Operation& plan = *operation.operation;
+      if (plan.action != plan::Action::quarantine || !setting::may_be(needed, plan.path)) continue;
+      TRY_LET(const bool there, is_there(session.root, plan.path));
+      if (!there)
+        return line_of(configuration, needed) + " would have PHP run " + plan.path.display() +
+               " with every page, and that file is not back: put it back first, then run "
+               "`remediate rollback " +
+               session.run.name + "` again";
+    }
+  return std::string();
+}
+
+}  // namespace remediate::run

@@ -1,0 +1,152 @@
+#include "remediate/run/named_file.h"
+
+#include "world.h"
+
+// A line that has PHP run a file with every page: the line goes before the file and comes back
+// after it, also when a part of the run fails.
+
+namespace remediate::run::test {
+namespace {
+
+constexpr const char* ini = "www/.user.ini";
+constexpr const char* named = "www/shell-a.php";
+constexpr const char* with_line =
+    "; a good line\nauto_prepend_file = shell-a.php\nmemory_limit = 8M\n";
+constexpr const char* without_line = "; a good line\nmemory_limit = 8M\n";
+
+playbook::Playbook line_playbook() {
+  playbook::Playbook playbook;
+  playbook.id = "playbook--11111111-2222-3333-4444-888888888888";
+  playbook.name = "Test line";
+  playbook.revision = 1;
+  playbook.sha256 = std::string(64, 'd');
+  playbook::Indicator line;
+  line.id = "line";
+  line.name = "A file before every page";
+  line.authorises = playbook::Authorises::remove;
+  line.setting = playbook::SettingCondition{
+      "php-user-ini", {{"/www/.user.ini", playbook::Spelling::posix}}, {}, "directive", "", {}};
+  playbook::AttributeTest test;
+  test.name = "name";
+  test.equals = "auto_prepend_file";
+  line.setting->where = {test};
+  playbook.indicators = {line};
+  playbook::Step take_out;
+  take_out.id = "take-out";
+  take_out.action = playbook::Action::reset_setting;
+  take_out.indicators = {"line"};
+  take_out.change = playbook::Change{"remove_element", "", "", std::nullopt, ""};
+  playbook.steps = {take_out};
+  return playbook;
+}
+
+struct Prepended {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  plan::PlanFile plan;
+  std::string run;
+
+  Prepended() {
+    world.file(ini, with_line, 0640);
+    world.first = {line_playbook()};
+    plan = world.plan();
+    run = run_name(plan.plan);
+  }
+  /// The function fails for this name, every time.
+  void fails(const std::string& function, const std::string& entry) {
+    memory.host.set_fault_hook([=](std::string_view operation, std::string_view name) {
+      return operation == function && name == entry
+                 ? std::optional(Error{Code::io, "injected fault", ""})
+                 : std::nullopt;
+    });
+  }
+  void works() { memory.host.set_fault_hook({}); }
+  void look_fails(const std::string& entry) {
+    memory.host.set_look_hook([=](std::string_view, std::string_view name) {
+      return name == entry ? std::optional(Error{Code::io, "injected fault", ""}) : std::nullopt;
+    });
+  }
+  [[nodiscard]] bool breaks_pages() { return !world.exists(named) && world.read(ini) == with_line; }
+};
+
+/// The configuration that is exchanged has this name in no call: its new version has one.
+const OperationReport& line_of(const RunReport& report) {
+  for (const OperationReport& one : report.operations)
+    if (one.address.starts_with(ini)) return one;
+  FAIL("no operation for the line");
+  return report.operations.front();
+}
+
+}  // namespace
+
+TEST_CASE("line and file go and come back", "[named_file]") {
+  Prepended prepended;
+  const RunReport applied = must(prepended.world.apply(prepended.plan));
+  CHECK(applied.status == "done");
+  CHECK(prepended.world.read(ini) == without_line);
+  CHECK_FALSE(prepended.world.exists(named));
+  CHECK(must(prepended.world.rollback(prepended.run)).status == "done");
+  CHECK(prepended.world.read(ini) == with_line);
+  CHECK(prepended.world.exists(named));
+}
+
+TEST_CASE("a file stays while the line that names it could not be taken out", "[named_file]") {
+  Prepended prepended;
+  prepended.fails("exchange", "op-0001.new");
+  const RunReport applied = must(prepended.world.apply(prepended.plan));
+  prepended.works();
+  INFO(text(applied));
+  CHECK(line_of(applied).outcome != "reset");
+  CHECK_FALSE(prepended.breaks_pages());
+  const OperationReport& file = operation(applied, named);
+  CHECK(file.outcome == "refused");
+  CHECK(file.reason.find("www/.user.ini, line 2, has PHP run it with every page") !=
+        std::string::npos);
+  // The others go all the same.
+  CHECK(operation(applied, "www/sub/shell-b.php").outcome == "quarantined");
+  CHECK_FALSE(prepended.world.exists("www/sub/shell-b.php"));
+  CHECK(must(prepended.world.verify(prepended.run)).ok());
+  CHECK(must(prepended.world.rollback(prepended.run)).status == "done");
+  CHECK(prepended.world.read(ini) == with_line);
+}
+
+TEST_CASE("a line does not come back before the file that it names", "[named_file]") {
+  Prepended prepended;
+  must(prepended.world.apply(prepended.plan));
+  bool other = false;
+  SECTION("as it was") {}
+  SECTION("merged with what others wrote") {
+    other = true;
+    const auto folder = prepended.world.parent(ini);
+    const auto file = must(folder->open_file(".user.ini", host::Access::read_write));
+    must(file->write_at(0, std::string("; A good line")));
+  }
+  SECTION("from its sealed copy") { must(prepended.world.finalize(prepended.run)); }
+  RollbackOptions options;
+  options.only = {"line"};
+  options.recovery = prepended.world.recovery();
+  const RunReport refused = must(prepended.world.rollback(prepended.run, options));
+  INFO(text(refused));
+  CHECK(line_of(refused).outcome == "failed");
+  CHECK(line_of(refused).reason.find("would have PHP run www/shell-a.php") != std::string::npos);
+  CHECK_FALSE(prepended.breaks_pages());
+  options.only.clear();
+  const RunReport back = must(prepended.world.rollback(prepended.run, options));
+  INFO(text(back));
+  CHECK(back.status == "done");
+  CHECK(prepended.world.exists(named));
+  CHECK(prepended.world.read(ini).find("auto_prepend_file = shell-a.php") != std::string::npos);
+  CHECK((prepended.world.read(ini) == with_line) == !other);
+}
+
+TEST_CASE("a file in the place of the one that was taken is enough", "[named_file]") {
+  Prepended prepended;
+  must(prepended.world.apply(prepended.plan));
+  prepended.world.file(named, "the operator's own\n");
+  RollbackOptions options;
+  options.only = {"line"};
+  CHECK(must(prepended.world.rollback(prepended.run, options)).status == "done");
+  CHECK(prepended.world.read(ini) == with_line);
+}
+
+}  // namespace remediate::run::test
