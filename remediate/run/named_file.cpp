@@ -67,7 +67,9 @@ Result<std::string> names_missing_file(const Session& session, const RawPath& co
   for (const setting::NeededFile& needed : setting::needed_files(configuration.name(), bytes))
     for (const OperationState& operation : session.run.operations) {
       const plan::Operation& plan = *operation.operation;
-      if (plan.action != plan::Action::quarantine || !setting::may_be(needed, plan.path)) continue;
+      if (plan.action != plan::Action::quarantine || !operation.selected ||
+          !setting::may_be(needed, plan.path))
+        continue;
       TRY_LET(const bool there, is_there(session.root, plan.path));
       if (!there)
         return line_of(configuration, needed) + " would have PHP run " + plan.path.display() +

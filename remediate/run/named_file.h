@@ -21,7 +21,7 @@ using StandingLines = std::vector<std::pair<RawPath, setting::NeededFile>>;
 [[nodiscard]] std::string needed_by(const StandingLines& lines, const RawPath& file);
 
 /// Why a configuration may not come back with these bytes: a line in them names a file that this
-/// run took away and that is not at its place. Empty when there is none.
+/// rollback is to bring back too and that is not at its place yet. Empty when there is none.
 [[nodiscard]] Result<std::string> names_missing_file(const Session& session,
                                                      const RawPath& configuration,
                                                      std::string_view bytes);
