@@ -110,6 +110,40 @@ TEST_CASE("a file stays while the line that names it could not be taken out", "[
   CHECK(prepended.world.read(ini) == with_line);
 }
 
+TEST_CASE("a line does not come back before the file that it names", "[named_file]") {
+  Prepended prepended;
+  must(prepended.world.apply(prepended.plan));
+  bool other = false;
+  SECTION("as it was") {}
+  SECTION("merged with what others wrote") {
+    other = true;
+    const auto folder = prepended.world.parent(ini);
+    const auto file = must(folder->open_file(".user.ini", host::Access::read_write));
+    must(file->write_at(0, std::string("; A good line")));
+  }
+  SECTION("from its sealed copy") { must(prepended.world.finalize(prepended.run)); }
+  RollbackOptions options;
+  options.recovery = prepended.world.recovery();
+  prepended.memory.host.set_fault_hook([](std::string_view operation, std::string_view name) {
+    const bool file = name == "shell-a.php" || name.starts_with("op-0004");
+    return file && operation == "rename" ? std::optional(Error{Code::io, "injected fault", ""})
+                                         : std::nullopt;
+  });
+  const RunReport refused = must(prepended.world.rollback(prepended.run, options));
+  prepended.works();
+  INFO(text(refused));
+  CHECK_FALSE(prepended.world.exists(named));
+  CHECK(line_of(refused).outcome == "failed");
+  CHECK(line_of(refused).reason.find("would have PHP run www/shell-a.php") != std::string::npos);
+  CHECK_FALSE(prepended.breaks_pages());
+  const RunReport back = must(prepended.world.rollback(prepended.run, options));
+  INFO(text(back));
+  CHECK(back.status == "done");
+  CHECK(prepended.world.exists(named));
+  CHECK(prepended.world.read(ini).find("auto_prepend_file = shell-a.php") != std::string::npos);
+  CHECK((prepended.world.read(ini) == with_line) == !other);
+}
+
 TEST_CASE("a file in the place of the one that was taken is enough", "[named_file]") {
   Prepended prepended;
   must(prepended.world.apply(prepended.plan));
