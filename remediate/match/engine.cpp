@@ -72,6 +72,10 @@ struct Engine::Impl {
   std::mutex mutex;
   std::vector<FileMatch> matches;
   std::uint64_t matches_dropped = 0;
+  std::uint64_t max_match_bytes = 0;
+  std::uint64_t match_bytes = 0;
+  std::uint64_t too_long = 0;  // matches that the bytes were no room for
+  std::string first_too_long;
 
   Result<void> add(const playbook::Playbook& playbook);
   Result<void> add_indicator(const playbook::Playbook& playbook,
@@ -196,11 +200,28 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
   keep(std::move(match));
 }
 
+/// What whoever made the file decides about.
+static std::uint64_t size_of(const FileMatch& match) {
+  std::uint64_t size = sizeof match + match.path.bytes().size() + match.exclusion.size();
+  for (const Reason& reason : match.reasons)
+    size += sizeof reason + reason.text.size() + reason.excerpt.size();
+  for (const DumpField& field : match.dump)
+    size += sizeof field + field.name.size() + field.value.size();
+  const Metadata& metadata = match.facts.metadata;
+  for (const ExtendedAttribute& attribute : metadata.attributes)
+    size += sizeof attribute + attribute.name.size() + attribute.value.size();
+  return size + metadata.extents.size() * sizeof metadata.extents.front();
+}
+
 void Engine::Impl::keep(FileMatch match) {
+  const std::uint64_t size = size_of(match);
   const std::lock_guard lock(mutex);
   if (matches.size() >= max_matches) {
     ++matches_dropped;
+  } else if (size > max_match_bytes - match_bytes) {
+    if (too_long++ == 0) first_too_long = match.path.display();
   } else {
+    match_bytes += size;
     matches.push_back(std::move(match));
   }
 }
@@ -211,6 +232,7 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Playbook>& playbooks,
                                                 const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
+  impl->max_match_bytes = options.max_match_bytes;
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
   impl->matchers.apart = options.apart;
   for (const playbook::Playbook& playbook : playbooks) TRY(impl->add(playbook));
@@ -280,11 +302,26 @@ std::vector<FileMatch> Engine::take_matches() {
 
 std::vector<observe::Issue> Engine::take_issues() {
   std::uint64_t dropped = 0;
+  std::uint64_t too_long = 0;
   {
     const std::lock_guard lock(impl_->mutex);
     dropped = std::exchange(impl_->matches_dropped, 0);
+    too_long = std::exchange(impl_->too_long, 0);
   }
   auto issues = impl_->issues.take().first;
+  if (too_long > 0) {
+    issues.push_back(
+        {.kind = observe::Issue::Kind::not_evaluated,
+         .where = "(all scopes)",
+         .reason = std::to_string(too_long) +
+                   " more matches were found that are neither listed nor acted on (one is " +
+                   impl_->first_too_long +
+                   "): with their paths and attributes the matches have "
+                   "more than " +
+                   std::to_string(impl_->max_match_bytes) +
+                   " bytes. Look for very long paths and attributes there, remove what this plan "
+                   "lists, then make a new plan"});
+  }
   if (dropped > 0) {
     issues.push_back({.kind = observe::Issue::Kind::not_evaluated,
                       .where = "(all scopes)",

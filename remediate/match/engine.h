@@ -47,6 +47,9 @@ struct EngineOptions {
   /// Where YARA rules are compiled and asked; null for in this process, where only time is bounded.
   /// Must outlive the engine.
   Apart* apart = nullptr;
+  /// Of what all matches say together (paths, attributes, reasons). What goes beyond it is counted
+  /// and told by an issue.
+  std::uint64_t max_match_bytes = 64u << 20;
 };
 
 /// All indicators of all playbooks, compiled. Each file is matched once against all of them in

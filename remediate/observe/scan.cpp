@@ -56,7 +56,7 @@ Result<ScanResult> scan(const host::Directory& root, const std::vector<ScopeInst
   if (auto checked = check(scopes, options); !checked) {
     return std::unexpected(std::move(checked).error());
   }
-  Shared shared(root, scopes, selector, options.max_files);
+  Shared shared(root, scopes, selector, options);
   // A folder within another one is met on the way, unless a mount or an unreadable folder lies
   // between: then it starts a walk of its own in the next round.
   for (auto left = shared.unreached(); !left.empty(); left = shared.unreached()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,19 @@ struct Variables {
 struct ScanOptions {
   unsigned threads = 2;
   std::uint64_t max_files = 50'000'000;
+  std::size_t max_links = 1000;
+  /// Told of each file whose content a scope needs and that was not read (too large, unreadable, a
+  /// symbolic link). From several threads at once; issues and links tell it too.
+  std::function<void(const ScopeInstance& scope, const RawPath& path, std::string_view below_scope,
+                     const std::string& reason)>
+      missed{};
+};
+
+/// A symbolic link below a scope that leads to a folder, to what a scope would look at, or nobody
+/// knows where; not one to a place that the same scopes search anyway.
+struct Link {
+  std::string where;  // display form
+  std::string reason;
 };
 
 struct ScanResult {
@@ -42,13 +56,16 @@ struct ScanResult {
   std::uint64_t bytes_read = 0;
   std::vector<Issue> issues;  // at most 10,000, then one that says how many more
   std::uint64_t issues_dropped = 0;
+  std::vector<Link> links;  // sorted, at most max_links
+  std::uint64_t links_dropped = 0;
 };
 
 /// Walks every scope once, files below several scopes included, without writing anything and
 /// without changing access times where the host allows. Memory does not grow with the tree.
 /// A scope's folder may lie on any mount; mounts below it are issues, not searched. Symbolic
-/// links and special files are passed over. A file that changes while it is read is tried
-/// twice. limit when there are more than max_files. `scopes` must outlive the observations.
+/// links are not followed but told, special files are passed over. A file that changes while it is
+/// read is tried twice. limit when there are more than max_files. `scopes` must outlive the
+/// observations.
 [[nodiscard]] Result<ScanResult> scan(const host::Directory& root,
                                       const std::vector<ScopeInstance>& scopes, Selector& selector,
                                       const ScanOptions& options);

@@ -122,6 +122,7 @@ bool Visitor::entry(std::string_view name, FileKind kind) {
     waiting_.append(name).push_back('\0');
     return true;
   }
+  if (kind == FileKind::symlink) link(name);
   if (kind != FileKind::regular) return true;
   file(name);
   if (counts_.files - counted_ < count_step) return true;
@@ -147,18 +148,60 @@ void Visitor::file(std::string_view name) {
   path_.resize(length);
 }
 
+void Visitor::link(std::string_view name) {
+  const std::size_t length = path_.size();
+  path_ += name;
+  const std::string_view path = path_;
+  const auto folder = RawPath::parse(path.substr(0, length == 0 ? 0 : length - 1));
+  const LinkTarget target =
+      folder ? look_up_link(shared_.root, *handle_, *folder, name) : LinkTarget{};
+  for_content_.clear();
+  bool told = false;
+  for (std::size_t i = 0; i < coverings_->size(); ++i) {
+    const Covering& covering = (*coverings_)[i];
+    const ScopeInstance& scope = shared_.scopes[covering.scope];
+    const Need need = shared_.selector.need(scope, path.substr(covering.skip));
+    if (need == Need::content) for_content_.push_back(i);
+    const bool matters = need != Need::skip || target.kind == LinkTarget::Kind::folder ||
+                         target.kind == LinkTarget::Kind::unknown;
+    told |= matters && !searched(scope, target);
+  }
+  if (told)
+    shared_.add(Link{display(path), "symbolic link to " + target.text +
+                                        ": not followed, and what it leads to is not searched. "
+                                        "A web server may serve it: look at it, and let a scope "
+                                        "name that place"});
+  missed(for_content_, "it is a symbolic link to " + target.text);
+  path_.resize(length);
+}
+
+/// Whether the same scope looks at what the link leads to, by its own name.
+bool Visitor::searched(const ScopeInstance& scope, const LinkTarget& target) const {
+  if (target.kind != LinkTarget::Kind::folder && target.kind != LinkTarget::Kind::file)
+    return false;
+  return std::ranges::any_of(shared_.scopes, [&](const ScopeInstance& other) {
+    if (other.playbook != scope.playbook || other.scope != scope.scope ||
+        !target.place.within(other.folder))
+      return false;
+    if (target.kind == LinkTarget::Kind::folder) return true;
+    const std::size_t skip = other.folder.is_root() ? 0 : other.folder.bytes().size() + 1;
+    const std::string_view place = target.place.bytes();
+    return place.size() > skip && shared_.selector.need(other, place.substr(skip)) != Need::skip;
+  });
+}
+
 void Visitor::look_at(std::string_view name) {
   auto opened = handle_->open_file(name, host::Access::read);
   if (!opened) {
     if (mounted_over(*handle_, name)) {
-      issue(Issue::Kind::mount_skipped, "something is mounted on it");
+      miss(for_content_, Issue::Kind::mount_skipped, "something is mounted on it");
     } else {
-      issue(std::move(opened).error());
+      miss(for_content_, opened.error());
     }
     return;
   }
   const auto stat = (*opened)->stat();
-  if (!stat) return issue(stat.error());
+  if (!stat) return miss(for_content_, stat.error());
   ++counts_.opened;
   if (!for_facts_.empty()) tell(for_facts_, {}, **opened, *stat);
   if (!for_content_.empty()) read(**opened, *stat);
@@ -173,21 +216,25 @@ void Visitor::read(const host::File& opened, const FileStat& stat) {
   const auto reading = read_unchanged(opened, largest, "it", buffer_);
   if (!reading) {
     if (reading.error().code == Code::limit) {
-      issue(Issue::Kind::too_large, reading.error().text());
+      miss(for_content_, Issue::Kind::too_large, reading.error().text());
     } else if (reading.error().code == Code::changed) {
-      issue(Issue::Kind::changed_while_read, reading.error().text());
+      miss(for_content_, Issue::Kind::changed_while_read, reading.error().text());
     } else {
-      issue(reading.error());
+      miss(for_content_, reading.error());
     }
     return;
   }
   counts_.bytes_read += reading->bytes.size();
-  const std::size_t before = for_content_.size();
-  std::erase_if(for_content_,
-                [&](std::size_t place) { return reading->bytes.size() > limit(place); });
-  if (for_content_.size() < before) {
-    issue(Issue::Kind::too_large, "it has " + std::to_string(stat.size) +
-                                      " bytes, more than a playbook that covers it reads");
+  std::vector<std::size_t> over;
+  std::erase_if(for_content_, [&](std::size_t place) {
+    if (reading->bytes.size() <= limit(place)) return false;
+    over.push_back(place);
+    return true;
+  });
+  if (!over.empty()) {
+    miss(over, Issue::Kind::too_large,
+         "it has " + std::to_string(stat.size) +
+             " bytes, more than a playbook that covers it reads");
   }
   if (!for_content_.empty()) tell(for_content_, reading->bytes, opened, reading->stat);
 }
@@ -205,6 +252,27 @@ void Visitor::tell(const std::vector<std::size_t>& places, std::string_view cont
                             .size = stat.size});
   }
   shared_.selector.observe_in(observations, content, OpenTarget(opened, *handle_, stat, path_));
+}
+
+void Visitor::miss(const std::vector<std::size_t>& places, Issue::Kind kind,
+                   const std::string& reason) {
+  issue(kind, reason);
+  missed(places, reason);
+}
+
+void Visitor::missed(const std::vector<std::size_t>& places, const std::string& reason) {
+  const auto path = RawPath::parse(path_);
+  if (!path || !shared_.options.missed) return;
+  for (const std::size_t place : places) {
+    const Covering& covering = (*coverings_)[place];
+    shared_.options.missed(shared_.scopes[covering.scope], *path,
+                           std::string_view(path_).substr(covering.skip), reason);
+  }
+}
+
+void Visitor::miss(const std::vector<std::size_t>& places, const Error& error) {
+  if (error.code == Code::not_found) return issue(error);  // vanished: it says nothing any more
+  miss(places, Issue::Kind::unreadable, error.text());
 }
 
 bool Visitor::flush_count() {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "remediate/observe/link_target.h"
 #include "remediate/observe/walker.h"
 
 namespace remediate::observe {
@@ -22,10 +23,16 @@ class Visitor {
   [[nodiscard]] bool list(const Job& job, std::shared_ptr<const host::Directory> handle);
   [[nodiscard]] bool entry(std::string_view name, FileKind kind);
   void file(std::string_view name);
+  void link(std::string_view name);
   void look_at(std::string_view name);
+  /// The issue of a file that could not be looked at, and what the selector must know of it.
+  void miss(const std::vector<std::size_t>& places, Issue::Kind kind, const std::string& reason);
+  void miss(const std::vector<std::size_t>& places, const Error& error);
+  void missed(const std::vector<std::size_t>& places, const std::string& reason);
   void read(const host::File& opened, const FileStat& stat);
   void tell(const std::vector<std::size_t>& places, std::string_view content,
             const host::File& opened, const FileStat& stat);
+  [[nodiscard]] bool searched(const ScopeInstance& scope, const LinkTarget& target) const;
   [[nodiscard]] bool flush_count();
   void set_path(const Job& job);
   void issue(Issue::Kind kind, std::string reason);

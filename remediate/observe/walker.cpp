@@ -1,5 +1,6 @@
 #include "remediate/observe/walker.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "remediate/base/encoding.h"
@@ -8,8 +9,8 @@
 namespace remediate::observe {
 
 Shared::Shared(const host::Directory& root_directory, const std::vector<ScopeInstance>& all_scopes,
-               Selector& the_selector, std::uint64_t max_files)
-    : root(root_directory), scopes(all_scopes), selector(the_selector), max_files_(max_files) {
+               Selector& the_selector, const ScanOptions& scan_options)
+    : root(root_directory), scopes(all_scopes), selector(the_selector), options(scan_options) {
   total_.files_per_scope.resize(scopes.size());
   for (std::size_t i = 0; i < scopes.size(); ++i) {
     places_[scopes[i].folder.bytes()].scopes.push_back(i);
@@ -55,7 +56,15 @@ void Shared::add(const ScanResult& part) {
 }
 
 bool Shared::count_files(std::uint64_t more) {
-  return files_.fetch_add(more, std::memory_order_relaxed) + more <= max_files_;
+  return files_.fetch_add(more, std::memory_order_relaxed) + more <= options.max_files;
+}
+
+void Shared::add(Link link) {
+  const std::lock_guard lock(mutex_);
+  if (total_.links.size() < options.max_links)
+    total_.links.push_back(std::move(link));
+  else
+    ++total_.links_dropped;
 }
 
 void Shared::fail_with(Error error) {
@@ -71,6 +80,7 @@ std::optional<Error> Shared::failure() const {
 ScanResult Shared::result() {
   const std::lock_guard lock(mutex_);
   std::tie(total_.issues, total_.issues_dropped) = issues.take();
+  std::ranges::sort(total_.links, {}, &Link::where);
   return std::move(total_);
 }
 

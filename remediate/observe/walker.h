@@ -19,7 +19,7 @@ namespace remediate::observe {
 class Shared {
  public:
   Shared(const host::Directory& root, const std::vector<ScopeInstance>& scopes, Selector& selector,
-         std::uint64_t max_files);
+         const ScanOptions& options);
 
   /// Paths of scopes' folders that no walk has met, sorted.
   [[nodiscard]] std::vector<std::string> unreached() const;
@@ -31,6 +31,7 @@ class Shared {
   void add(const ScanResult& part);
   /// False when there are too many files by now.
   [[nodiscard]] bool count_files(std::uint64_t more);
+  void add(Link link);
   void fail_with(Error error);
   [[nodiscard]] std::optional<Error> failure() const;
   [[nodiscard]] ScanResult result();
@@ -38,6 +39,7 @@ class Shared {
   const host::Directory& root;
   const std::vector<ScopeInstance>& scopes;
   Selector& selector;
+  const ScanOptions& options;
   IssueLog issues;
 
  private:
@@ -50,7 +52,6 @@ class Shared {
   ScanResult total_;
   std::optional<Error> failure_;
   std::atomic<std::uint64_t> files_{0};
-  std::uint64_t max_files_;
 };
 
 /// One round of walking, by as many threads as call work().

@@ -260,6 +260,15 @@ Result<Plan> from_json(const Json& json) {
   return plan;
 }
 
+/// As a reader counts: scalars, keys and containers.
+std::size_t values_in(const Json& json) {
+  std::size_t values = 1;
+  if (json.is_object()) values += json.size();
+  if (json.is_structured())
+    for (const Json& below : json) values += values_in(below);
+  return values;
+}
+
 std::string id_of(std::string_view bytes_without_id) {
   return crypto::sha256_hex(bytes_without_id).substr(0, id_digits);
 }
@@ -294,19 +303,29 @@ Json to_json(const Plan& plan) {
   return json;
 }
 
-PlanFile write_plan(Plan plan) {
+Result<PlanFile> write_plan(Plan plan, const JsonLimits& limits) {
   plan.plan_id = no_id;
-  std::string bytes = write_json(to_json(plan));
+  const Json json = to_json(plan);
+  const auto too_large = [](const std::string& what) {
+    return fail(Code::limit, "the plan would have more than " + what,
+                "split the work: fewer playbooks at a time or narrower scopes; and look for files "
+                "with very long paths or attributes");
+  };
+  if (values_in(json) > limits.max_values)
+    return too_large(std::to_string(limits.max_values) + " values");
+  std::string bytes = write_json(json);
+  if (bytes.size() > limits.max_bytes)
+    return too_large(std::to_string(limits.max_bytes) + " bytes");
   const std::string id = id_of(bytes);
   const std::size_t place =
       bytes.find(no_id);  // the id is the first text of the file that can hold it
   bytes.replace(place, id_digits, id);
   plan.plan_id = id;
-  return {std::move(plan), std::move(bytes)};
+  return PlanFile{std::move(plan), std::move(bytes)};
 }
 
 Result<PlanFile> read_plan(std::string bytes, std::string_view what) {
-  TRY_LET(const Json json, parse_json(bytes, what, JsonLimits{256u << 20, 32, 20'000'000}));
+  TRY_LET(const Json json, parse_json(bytes, what, plan_limits));
   auto plan = from_json(json);
   if (!plan)
     return std::unexpected(

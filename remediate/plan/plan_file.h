@@ -16,9 +16,13 @@ struct PlanFile {
   std::string bytes;
 };
 
+/// Of a plan's file, for whoever writes or reads it.
+inline constexpr JsonLimits plan_limits{256u << 20, 32, 20'000'000};
+
 /// Gives the plan its id: the first 32 hexadecimal digits of the SHA-256 of its file with 32
 /// zeros in the id's place. So the id that a person confirms binds every byte.
-[[nodiscard]] PlanFile write_plan(Plan plan);
+/// limit when read_plan would refuse so large a file.
+[[nodiscard]] Result<PlanFile> write_plan(Plan plan, const JsonLimits& limits = plan_limits);
 
 /// Strict reading. bad_input when it is not a plan of this format, stale_plan when its bytes are
 /// not the ones its id was made from.

@@ -17,6 +17,7 @@
 #include "remediate/plan/replacement_plan.h"
 #include "remediate/plan/setting_plan.h"
 #include "remediate/plan/together.h"
+#include "remediate/plan/unknown_needs.h"
 #include "remediate/plan/wording.h"
 
 namespace remediate::plan {
@@ -429,6 +430,7 @@ class Planner {
   /// fail.
   void exclude_needed_files() {
     exclude_needed_at_first();
+    UnknownNeeds(settings_.unread()).exclude(plan_, planned_files_);
     std::multimap<std::string, std::pair<RawPath, setting::NeededFile>> by_name;
     for (auto& one : settings_.still_needed()) {
       const std::string& name = one.second.name;

@@ -28,6 +28,14 @@ struct SettingObservation {
   std::string refusal{};  // why it must not be edited: what it says is not what holds
 };
 
+/// A file that may have the server run others with every page, and what it says is not known.
+struct UnreadSetting {
+  RawPath path;
+  RawPath folder;  // it may speak for everything below
+  std::string reason;
+  std::string bytes{};  // empty when they could not be read
+};
+
 /// A clean copy that a step's reset_to_baseline names.
 struct BaselineObservation {
   std::string playbook;
@@ -94,6 +102,7 @@ struct Survey {
   HostFacts host;
   std::vector<match::FileMatch> matches;  // sorted by path
   std::vector<SettingObservation> settings;
+  std::vector<UnreadSetting> unread_settings{};
   std::vector<BaselineObservation> baselines;
   std::vector<BaselineComparison> known_good{};
   GoodFiles good_files;

@@ -164,10 +164,21 @@ std::vector<std::pair<RawPath, setting::NeededFile>> SettingPlanner::needed(Byte
   std::set<RawPath> seen;  // several indicators look at one file
   for (const SettingObservation& file : survey_.settings) {
     if (!seen.insert(file.path).second) continue;
-    for (setting::NeededFile& one : setting::needed_files(file.path.name(), bytes_of(file)))
-      needed.emplace_back(file.path, std::move(one));
+    if (auto found = setting::needed_files(file.path.name(), bytes_of(file)))
+      for (setting::NeededFile& one : *found) needed.emplace_back(file.path, std::move(one));
   }
   return needed;
+}
+
+std::vector<UnreadSetting> SettingPlanner::unread() const {
+  std::vector<UnreadSetting> unread = survey_.unread_settings;
+  std::set<RawPath> seen;
+  for (const SettingObservation& file : survey_.settings) {
+    if (!seen.insert(file.path).second) continue;
+    if (const auto found = setting::needed_files(file.path.name(), file.bytes); !found)
+      unread.push_back({file.path, file.path.parent(), found.error().text(), file.bytes});
+  }
+  return unread;
 }
 
 Result<std::vector<Review>> SettingPlanner::review(const playbook::Playbook& playbook,

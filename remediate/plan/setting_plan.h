@@ -39,6 +39,8 @@ class SettingPlanner {
   [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> still_needed() const;
   /// The same as the files are now.
   [[nodiscard]] std::vector<std::pair<RawPath, setting::NeededFile>> needed_at_first() const;
+  /// The surveyed files of which this cannot be told.
+  [[nodiscard]] std::vector<UnreadSetting> unread() const;
 
  private:
   template <class Bytes>

@@ -1,6 +1,7 @@
 #include "remediate/run/lines_back.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "remediate/base/encoding.h"
 #include "remediate/setting/needed.h"
@@ -18,9 +19,10 @@ std::vector<setting::NeededFile> needed_by(const plan::Operation& operation) {
     const std::string_view line = left.substr(0, left.find('\n'));
     left.remove_prefix(std::min(left.size(), line.size() + 1));
     if (!line.starts_with('-') || line.starts_with("---")) continue;
-    for (setting::NeededFile& one :
-         setting::needed_files(operation.path.name(), std::string(line.substr(1)) + "\n"))
-      needed.push_back(std::move(one));
+    // A part of a longer line cannot be parsed alone and names nothing.
+    if (auto found =
+            setting::needed_files(operation.path.name(), std::string(line.substr(1)) + "\n"))
+      std::ranges::move(*found, std::back_inserter(needed));
   }
   return needed;
 }

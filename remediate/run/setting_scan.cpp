@@ -1,11 +1,13 @@
 #include "remediate/run/setting_scan.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/plan/setting_plan.h"
+#include "remediate/setting/needed.h"
 #include "remediate/setting/provider.h"
 
 namespace remediate::run {
@@ -42,6 +44,7 @@ struct SettingScan::Impl {
   std::vector<Scope> scopes{};  // only those that settings are looked for in
   std::mutex mutex{};
   std::set<Place> places{};
+  std::map<RawPath, plan::UnreadSetting> unread{};
   std::vector<observe::Issue> issues{};
   std::size_t dropped = 0;
 
@@ -81,10 +84,23 @@ struct SettingScan::Impl {
     return nullptr;
   }
 
+  /// With the mutex held.
+  void keep_unread(const observe::ScopeInstance& scope, const RawPath& path,
+                   const std::string& reason) {
+    if (!setting::may_need_files(path.name())) return;
+    if (unread.size() < max_places || unread.contains(path))
+      unread.try_emplace(path, plan::UnreadSetting{path, path.parent(), reason});
+    else
+      unread.try_emplace(scope.folder,
+                         plan::UnreadSetting{scope.folder, scope.folder,
+                                             "too many configuration files could not be read"});
+  }
+
   void look(const Wanted& wanted, const observe::FileObservation& file, std::string_view content) {
     const auto found = wanted.provider->find(content, wanted.query);
     const std::lock_guard lock(mutex);
     if (!found) {
+      keep_unread(*file.scope, file.path, found.error().text());
       if (issues.size() < max_issues)
         issues.push_back({observe::Issue::Kind::not_evaluated, file.path.display(),
                           "for settings of " + std::string(wanted.provider->name()) + ": " +
@@ -97,7 +113,13 @@ struct SettingScan::Impl {
     if (places.size() < max_places)
       places.insert({wanted.playbook->id, wanted.indicator->id, file.path});
     else
-      ++dropped;
+      keep_dropped(file);
+  }
+
+  /// With the mutex held. What it says is not looked at, so what it needs is not known either.
+  void keep_dropped(const observe::FileObservation& file) {
+    ++dropped;
+    keep_unread(*file.scope, file.path, "more configuration files than are looked at");
   }
 };
 
@@ -140,6 +162,20 @@ void SettingScan::observe_in(std::span<const observe::FileObservation> places,
 }
 
 std::set<SettingScan::Place> SettingScan::take_places() { return std::move(impl_->places); }
+
+void SettingScan::missed(const observe::ScopeInstance& scope, const RawPath& path,
+                         std::string_view below_scope, const std::string& reason) {
+  const Scope* known = impl_->find(scope);
+  if (known == nullptr || !known->covers(below_scope)) return;
+  const std::lock_guard lock(impl_->mutex);
+  impl_->keep_unread(scope, path, reason);
+}
+
+std::vector<plan::UnreadSetting> SettingScan::take_unread() {
+  std::vector<plan::UnreadSetting> all;
+  for (auto& [path, file] : impl_->unread) all.push_back(std::move(file));
+  return all;
+}
 
 std::vector<observe::Issue> SettingScan::take_issues() {
   if (impl_->dropped != 0)

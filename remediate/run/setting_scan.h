@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "remediate/match/engine.h"
+#include "remediate/plan/planner.h"
 #include "remediate/playbook/model.h"
 
 namespace remediate::run {
@@ -30,6 +31,10 @@ class SettingScan final : public observe::Selector {
   void observe_in(std::span<const observe::FileObservation> places, std::string_view content,
                   const observe::TargetSource& target) override;
 
+  /// For ScanOptions::missed.
+  void missed(const observe::ScopeInstance& scope, const RawPath& path,
+              std::string_view below_scope, const std::string& reason);
+
   struct Place {
     std::string playbook;
     std::string indicator;
@@ -38,6 +43,9 @@ class SettingScan final : public observe::Selector {
   };
   /// After the scan, in order.
   [[nodiscard]] std::set<Place> take_places();
+  /// By path: files that may have PHP run others with every page and that nobody could read, and
+  /// why. After max_places the scope's folder stands for all of it.
+  [[nodiscard]] std::vector<plan::UnreadSetting> take_unread();
   /// Files that could not be read as what they should be, and how many places were left out.
   [[nodiscard]] std::vector<observe::Issue> take_issues();
 

@@ -21,6 +21,7 @@
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
 #include "remediate/setting/iis_protect.h"
+#include "remediate/setting/needed.h"
 
 namespace remediate::run {
 namespace {
@@ -115,6 +116,10 @@ class Surveyor {
     TRY_LET(const auto settings, SettingScan::make(playbooks_, *engine));
     observe::ScanOptions options;
     options.threads = options_.threads;
+    options.missed = [&](const observe::ScopeInstance& scope, const RawPath& path,
+                         std::string_view below_scope, const std::string& reason) {
+      settings->missed(scope, path, below_scope, reason);
+    };
     observe::ScanResult result;
     if (instances_.empty() && !missing_.empty())
       survey_.issues.push_back(
@@ -129,9 +134,18 @@ class Surveyor {
     survey_.scopes.insert(survey_.scopes.end(), missing_.begin(), missing_.end());
     survey_.files_scanned = result.files;
     for (const observe::Issue& found : result.issues) issue(found);
+    for (observe::Link& link : result.links)
+      survey_.issues.push_back(
+          {"link_not_followed", std::move(link.where), std::move(link.reason)});
+    if (result.links_dropped != 0)
+      survey_.issues.push_back({"link_not_followed", "(all scopes)",
+                                std::to_string(result.links_dropped) +
+                                    " more symbolic links that lead to places which are not "
+                                    "searched are not listed"});
     for (const observe::Issue& found : engine->take_issues()) issue(found);
     for (const observe::Issue& found : settings->take_issues()) issue(found);
     setting_places_ = settings->take_places();
+    unread_ = settings->take_unread();
     if (result.issues_dropped != 0)
       survey_.issues.push_back(
           {"more", "", std::to_string(result.issues_dropped) + " further issues are not listed"});
@@ -158,7 +172,33 @@ class Surveyor {
     }
     for (const SettingScan::Place& place : setting_places_)
       read_setting(place.playbook, place.indicator, place.path);
+    for (plan::UnreadSetting& file : unread_) look_through(std::move(file));
     return {};
+  }
+
+  /// What the scan could not parse: its bytes may still tell which files it names.
+  void look_through(plan::UnreadSetting file) {
+    if (!setting::may_need_files(file.path.name())) {  // the folder of a scope
+      survey_.unread_settings.push_back(std::move(file));
+      return;
+    }
+    auto read = observe::read_setting_file(root_, file.path, max_setting_bytes);
+    const bool taken = read && take(read->bytes, file.path);
+    const auto needed = taken ? setting::needed_files(file.path.name(), read->bytes)
+                              : std::vector<setting::NeededFile>{};
+    if (taken && needed) {  // known after all, and asked about by nobody
+      if (!needed->empty())
+        survey_.settings.push_back({"", "", file.path, std::move(read->bytes),
+                                    std::move(read->sha256), std::move(read->facts)});
+      return;
+    }
+    if (taken) file.bytes = std::move(read->bytes);
+    survey_.unread_settings.push_back(std::move(file));
+  }
+
+  void keep_unread(const RawPath& place, const std::string& reason) {
+    if (setting::may_need_files(place.name()))
+      survey_.unread_settings.push_back({place, place.parent(), reason});
   }
 
   void read_setting(const std::string& playbook, const std::string& indicator,
@@ -166,12 +206,15 @@ class Surveyor {
     auto read = observe::read_setting_file(root_, place, max_setting_bytes);
     if (!read) {
       survey_.issues.push_back({"unreadable", place.display(), read.error().text()});
+      keep_unread(place, read.error().text());
       return;
     }
     if (take(read->bytes, place))
       survey_.settings.push_back({playbook, indicator, place, std::move(read->bytes),
                                   std::move(read->sha256), std::move(read->facts),
                                   elsewhere(place)});
+    else
+      keep_unread(place, "the configuration files together have too many bytes");
   }
 
   /// Why a file of IIS is not the one that holds: its folder has a redirection.config that sends
@@ -304,6 +347,7 @@ class Surveyor {
   std::vector<observe::ScopeInstance> instances_;
   std::vector<plan::ScopeReport> missing_;
   std::set<SettingScan::Place> setting_places_;
+  std::vector<plan::UnreadSetting> unread_;
   std::uint64_t settings_bytes_ = 0;
   std::map<RawPath, std::string> redirections_;  // by folder; see elsewhere()
   std::vector<observe::Issue> located_;          // folders that could not be looked into

@@ -27,6 +27,12 @@ std::string named_by(const Grammar& grammar, const Directive& directive) {
   return ascii_iequals(name, "none") ? "" : name;
 }
 
+bool speaks_of_it(std::string_view bytes) {
+  const std::string bare = ascii_lower(unquoted(bytes));
+  return bare.find("auto_prepend_file") != std::string::npos ||
+         bare.find("auto_append_file") != std::string::npos;
+}
+
 /// Components without "." and without what ".." takes back; a relative name may begin above.
 std::vector<std::string_view> components(std::string_view name) {
   std::vector<std::string_view> parts;
@@ -44,12 +50,36 @@ std::vector<std::string_view> components(std::string_view name) {
 
 }  // namespace
 
-std::vector<NeededFile> needed_files(std::string_view file_name, std::string_view bytes) {
+bool may_need_files(std::string_view file_name) {
+  return ascii_iequals(htaccess_grammar().file_name, file_name) ||
+         ascii_iequals(user_ini_grammar().file_name, file_name);
+}
+
+std::string unquoted(std::string_view bytes) {
+  std::string bare;
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    const char c = bytes[at];
+    if (c == '\\') {
+      if (bytes.substr(at + 1).starts_with("\r\n"))
+        at += 2;
+      else if (bytes.substr(at + 1).starts_with('\n'))
+        ++at;
+    } else if (c != '"' && c != '\'') {
+      bare.push_back(c);
+    }
+  }
+  return bare;
+}
+
+Result<std::vector<NeededFile>> needed_files(std::string_view file_name, std::string_view bytes) {
   std::vector<NeededFile> needed;
   for (const Grammar* grammar : {&htaccess_grammar(), &user_ini_grammar()}) {
     if (!ascii_iequals(grammar->file_name, file_name)) continue;
-    const auto parsed = grammar->parse(bytes);
-    if (!parsed) continue;
+    auto parsed = grammar->parse(bytes);
+    if (!parsed) {
+      if (!speaks_of_it(bytes)) continue;
+      return std::unexpected(std::move(parsed).error());
+    }
     for (const Directive& directive : parsed->directives)
       if (std::string name = named_by(*grammar, directive); !name.empty())
         needed.push_back({std::move(name), directive.address, directive.line});

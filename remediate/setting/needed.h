@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "remediate/base/error.h"
 #include "remediate/base/raw_path.h"
 
 namespace remediate::setting {
@@ -16,10 +17,16 @@ struct NeededFile {
   std::size_t line = 0;
 };
 
-/// What a configuration file of this name needs, in file order. Nothing for names of files that
-/// say no such thing, and for bytes that the server itself would not take. Pure and thread-safe.
-[[nodiscard]] std::vector<NeededFile> needed_files(std::string_view file_name,
-                                                   std::string_view bytes);
+/// Whether configuration files of this name can say such a thing.
+[[nodiscard]] bool may_need_files(std::string_view file_name);
+/// What a configuration file of this name needs, in file order; nothing for names of files that say
+/// no such thing. The parser's error when it is not known: the bytes speak of such a setting and
+/// cannot be parsed. Pure and thread-safe.
+[[nodiscard]] Result<std::vector<NeededFile>> needed_files(std::string_view file_name,
+                                                           std::string_view bytes);
+/// Without quotes, backslashes and the line ends behind these: how a name is looked for in bytes
+/// that cannot be parsed.
+[[nodiscard]] std::string unquoted(std::string_view bytes);
 /// Whether it may be this file, below the root: an absolute name by all of it, another by its end.
 /// Links are not followed.
 [[nodiscard]] bool may_be(const NeededFile& needed, const RawPath& path);

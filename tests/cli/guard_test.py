@@ -77,6 +77,60 @@ class Guards(Case):
 
     # Packages.
 
+    def php_site(self):
+        """A shell in an upload folder that a line of .user.ini has PHP run with every page."""
+        self.scene.playbooks = [scene.SHIPPED / "php-webroot.json"]
+        self.scene.write("var/www/html/index.html", b"x")
+        shell = b"<?php ev" + b"al($_POST['a']); // MARK-php\n"
+        self.scene.write("var/www/html/uploads/s.php", shell)
+        self.scene.write("var/www/html/uploads/t.php", shell + b"//t\n")
+        return "var/www/html/uploads/s.php"
+
+    def test_settings_that_cannot_be_read_keep_what_they_may_need(self):
+        shell = self.php_site()
+        line = b"auto_prepend_file = /var/www/html/uploads/s.php\n"
+        for large in (line + b";" * (4 << 20), line + b'x = "no end', line + b"\0"):
+            self.scene.write("var/www/html/.user.ini", large)
+            plan = self.scene.make_plan()
+            self.assertEqual(self.planned(plan), [])
+            reason = self.excluded(shell, plan)
+            self.assertIn("var/www/html/.user.ini", reason)
+            self.assertIn("Correct the settings file by hand", reason)
+        # Below another folder it protects only what it names.
+        (self.scene.root / "var/www/html/.user.ini").unlink()
+        self.scene.write("var/www/other/.user.ini", line + b'x = "no end')
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), ["var/www/html/uploads/t.php"])
+        self.assertIn("names it", self.excluded(shell, plan))
+        # A link is one that nobody reads.
+        (self.scene.root / "var/www/other/.user.ini").unlink()
+        (self.scene.root / "var/www/html/uploads/.user.ini").symlink_to("/tmp/x.ini")
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), [])
+        self.assertIn("symbolic link to /tmp/x.ini", self.excluded(shell, plan))
+        (self.scene.root / "var/www/html/uploads/.user.ini").unlink()
+        self.scene.write("var/www/html/.htaccess", b"<Files x>\nAddType text/plain .txt\n")
+        self.assertEqual(len(self.planned()), 2)  # speaks of no such file
+
+    def test_links_that_are_not_followed_are_told(self):
+        self.php_site()
+        self.scene.write("tmp/x/w.php", b"<?php ev" + b"al($_POST['a']); // MARK-php\n")
+        folder = self.scene.root / "var/www/html/uploads"
+        (folder / "x").symlink_to("/tmp/x")
+        (folder / "y.php").symlink_to("../../../../tmp/x/w.php")
+        (folder / "same").symlink_to(".")
+        html = self.scene.base / "plan.html"
+        plan = self.scene.make_plan()
+        links = {entry["where"]: entry["reason"] for entry in plan["issues"]
+                 if entry["kind"] == "link_not_followed"}
+        self.assertEqual(sorted(links),
+                         ["var/www/html/uploads/x", "var/www/html/uploads/y.php"])
+        self.assertIn("/tmp/x (a folder)", links["var/www/html/uploads/x"])
+        text = self.ok(self.scene.run("show", self.scene.plan_file, "--html", html)).out
+        for shown in (text, html.read_bytes()):
+            self.assertIn(b"link_not_followed", shown)
+            self.assertIn(b"var/www/html/uploads/x", shown)
+
     def test_a_package_s_file_stays(self):
         self.scene.shell("www/control.php")
         path = self.scene.shell("www/app/a.php")

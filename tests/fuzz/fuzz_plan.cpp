@@ -32,7 +32,7 @@ void check(const std::string& bytes) {
   require(read->bytes == bytes);
   for (const plan::Operation& operation : read->plan.operations)
     require(operation.path.is_root() == (operation.action == plan::Action::instruct));
-  const auto again = plan::read_plan(plan::write_plan(read->plan).bytes, "again.json");
+  const auto again = plan::read_plan(plan::write_plan(read->plan).value().bytes, "again.json");
   require(again.has_value());
   Json first = plan::to_json(read->plan), second = plan::to_json(again->plan);
   first.erase("plan_id");

@@ -130,6 +130,16 @@ Result<std::unique_ptr<Directory>> MemoryDirectory::open_directory(const RawPath
   return std::make_unique<MemoryDirectory>(tree_, std::move(current), std::move(location));
 }
 
+Result<std::string> MemoryDirectory::read_link(std::string_view name) const {
+  TRY(RawPath::check_component(name));
+  TRY(tree_->look("read_link", name));
+  const std::scoped_lock lock(tree_->mutex);
+  TRY_LET(const NodePointer node, find("read the link", name));
+  if (node->stat.kind != FileKind::symlink)
+    return refusal(Code::refused, "read the link", path_to(name), "it is not a symbolic link");
+  return node->target;
+}
+
 Result<FileStat> MemoryDirectory::stat_entry(std::string_view name) const {
   TRY(RawPath::check_component(name));
   TRY(tree_->look("stat_entry", name));

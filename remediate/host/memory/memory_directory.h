@@ -4,11 +4,12 @@
 #include <string>
 
 #include "remediate/host/directory.h"
+#include "remediate/host/link_reader.h"
 #include "remediate/host/memory/memory_file.h"
 
 namespace remediate::host::memory {
 
-class MemoryDirectory final : public Directory {
+class MemoryDirectory final : public Directory, public LinkReader {
  public:
   MemoryDirectory(std::shared_ptr<Tree> tree, NodePointer node, std::string location);
 
@@ -16,6 +17,7 @@ class MemoryDirectory final : public Directory {
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const RawPath& below,
                                                                   Mounts mounts) const override;
   [[nodiscard]] Result<FileStat> stat_entry(std::string_view name) const override;
+  [[nodiscard]] Result<std::string> read_link(std::string_view name) const override;
   [[nodiscard]] Result<std::unique_ptr<File>> open_file(std::string_view name,
                                                         Access access) const override;
   [[nodiscard]] Result<std::unique_ptr<File>> create_file(std::string_view name,

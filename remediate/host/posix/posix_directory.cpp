@@ -18,6 +18,7 @@ namespace remediate::host::posix {
 namespace {
 
 constexpr int max_depth = 100'000;
+constexpr std::size_t max_link_bytes = 4096;
 
 /// The lock belongs to the open file description and ends with it, however the process ends.
 class PosixLock final : public Lock {
@@ -60,6 +61,22 @@ Result<std::unique_ptr<Directory>> PosixDirectory::open_directory(const RawPath&
 Result<FileStat> PosixDirectory::stat_entry(std::string_view name) const {
   TRY(RawPath::check_component(name));
   return stat_name(anchor(), name);
+}
+
+Result<std::string> PosixDirectory::read_link(std::string_view name) const {
+  TRY(RawPath::check_component(name));
+  const std::string text(name);
+  std::string target(max_link_bytes + 1, '\0');
+  const ssize_t length = uninterrupted(
+      [&] { return ::readlinkat(fd_.get(), text.c_str(), target.data(), target.size()); });
+  if (length < 0 && errno == EINVAL)
+    return fail(Code::refused, display(path_to(name)) + " is not a symbolic link");
+  if (length < 0) return os_fail(errno, "read the link", path_to(name));
+  if (static_cast<std::size_t>(length) > max_link_bytes)
+    return fail(Code::limit, display(path_to(name)) + " leads to a name of more than " +
+                                 std::to_string(max_link_bytes) + " bytes");
+  target.resize(static_cast<std::size_t>(length));
+  return target;
 }
 
 Result<std::unique_ptr<File>> PosixDirectory::open_file(std::string_view name,

@@ -4,13 +4,14 @@
 #include <string>
 
 #include "remediate/host/directory.h"
+#include "remediate/host/link_reader.h"
 #include "remediate/host/posix/resolve.h"
 
 namespace remediate::host::posix {
 
 /// Nothing changes after construction, so calls from several threads do not meet:
 /// each_entry reads through a descriptor (and position) of its own.
-class PosixDirectory final : public Directory {
+class PosixDirectory final : public Directory, public LinkReader {
  public:
   /// `location` is raw and only for messages.
   PosixDirectory(Descriptor fd, std::string location, Resolution resolution);
@@ -19,6 +20,7 @@ class PosixDirectory final : public Directory {
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const RawPath& below,
                                                                   Mounts mounts) const override;
   [[nodiscard]] Result<FileStat> stat_entry(std::string_view name) const override;
+  [[nodiscard]] Result<std::string> read_link(std::string_view name) const override;
   [[nodiscard]] Result<std::unique_ptr<File>> open_file(std::string_view name,
                                                         Access access) const override;
   [[nodiscard]] Result<std::unique_ptr<File>> create_file(std::string_view name,

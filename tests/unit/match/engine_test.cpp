@@ -23,10 +23,12 @@ namespace {
 class Facts final : public observe::TargetSource {
  public:
   bool broken = false;
+  std::vector<ExtendedAttribute> attributes;
   [[nodiscard]] Result<observe::TargetFacts> facts() const override {
     if (broken) return fail(Code::changed, "it changed");
     observe::TargetFacts facts;
     facts.filesystem = "ext4";
+    facts.metadata.attributes = attributes;
     return facts;
   }
 };
@@ -340,6 +342,35 @@ TEST_CASE("a match whose facts cannot be had is an issue") {
   const auto issues = run.engine->take_issues();
   REQUIRE(issues.size() == 1);
   CHECK(issues[0].reason.find("it changed") != std::string::npos);
+}
+
+TEST_CASE("what matches say together is bounded, and what is left out is told") {
+  EngineOptions options;
+  options.max_match_bytes = 100'000;
+  Run run(book({{"p", regex("x")}}), options);
+  std::string deep;
+  for (int level = 0; level < 200; ++level) deep += std::string(200, 'd') + "/";
+  for (int number = 0; number < 5; ++number) run.see(deep + std::to_string(number), "x");
+  run.see("short", "x");  // still fits
+  CHECK(run.engine->take_matches().size() == 3);
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].reason.starts_with("3 more matches were found"));
+  CHECK(issues[0].reason.find("www/ddd") != std::string::npos);
+  CHECK(issues[0].reason.find("100000 bytes") != std::string::npos);
+  CHECK(run.engine->take_issues().empty());
+}
+
+TEST_CASE("extended attributes count among what matches say") {
+  EngineOptions options;
+  options.max_match_bytes = 100'000;
+  Run run(book({{"p", regex("x")}}), options);
+  run.facts.attributes = {{"user.big", std::string(60'000, 'a')}};
+  run.see("one", "x");
+  run.see("two", "x");
+  CHECK(run.engine->take_matches().size() == 1);
+  CHECK(run.engine->take_issues().size() == 1);
 }
 
 TEST_CASE("a settings dump is matched by its structure and its fields are kept") {

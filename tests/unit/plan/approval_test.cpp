@@ -33,7 +33,7 @@ struct Asked {
     now = planned.now;
   }
   void plan() {
-    file = write_plan(planned.plan());
+    file = must(write_plan(planned.plan()));
     confirmed = file.plan.plan_id;
   }
   [[nodiscard]] Result<ApprovedPlan> check() const {

@@ -84,7 +84,7 @@ TEST_CASE("a value of a directory is bound to its object and to what was there",
   CHECK(plan.issues.empty());
 
   // Written and read again; whatever is changed in it is noticed.
-  const PlanFile file = write_plan(plan);
+  const PlanFile file = must(write_plan(plan));
   CHECK(must(read_plan(file.bytes, "plan")).plan.operations.front().setting.directory ==
         operation.setting.directory);
   for (const auto& [from, to] :

@@ -49,7 +49,7 @@ std::optional<std::string> against(const std::string& where, const Policy& polic
 }
 
 ApprovalRequest request_for(const Planned& planned, const Plan& plan) {
-  PlanFile file = write_plan(plan);
+  PlanFile file = must(write_plan(plan));
   std::string id = file.plan.plan_id;
   return {std::move(file),     "",           planned.policy, "policy-digest", {},
           planned.survey.host, std::nullopt, std::move(id),  planned.now};

@@ -27,11 +27,11 @@ Plan full_plan() {
 }  // namespace
 
 TEST_CASE("a plan file gives the plan back", "[plan_file]") {
-  const PlanFile file = write_plan(full_plan());
+  const PlanFile file = must(write_plan(full_plan()));
   const PlanFile read = must(read_plan(file.bytes, "plan.json"));
   CHECK(read.bytes == file.bytes);
   CHECK(to_json(read.plan) == to_json(file.plan));
-  CHECK(write_plan(read.plan).bytes == file.bytes);
+  CHECK(must(write_plan(read.plan)).bytes == file.bytes);
   CHECK(read.plan.plan_id == file.plan.plan_id);
   CHECK(read.plan.plan_id.size() == 32);
   CHECK(read.plan.host.root ==
@@ -53,7 +53,7 @@ TEST_CASE("a plan file gives the plan back", "[plan_file]") {
 TEST_CASE("the id binds every byte", "[plan_file]") {
   Planned planned;
   planned.survey.matches = {match("www/1.php", "a", 11)};
-  const PlanFile file = write_plan(planned.plan());
+  const PlanFile file = must(write_plan(planned.plan()));
   std::size_t accepted = 0;
   for (std::size_t at = 0; at < file.bytes.size(); ++at) {
     std::string changed = file.bytes;
@@ -74,7 +74,7 @@ TEST_CASE("the id binds every byte", "[plan_file]") {
 TEST_CASE("an edit of meaning is told as such", "[plan_file]") {
   Planned planned;
   planned.survey.matches = {match("www/1.php", "a", 11)};
-  std::string bytes = write_plan(planned.plan()).bytes;
+  std::string bytes = must(write_plan(planned.plan())).bytes;
   bytes.replace(bytes.find("\"EX01\""), 6, "\"EX02\"");
   const auto read = read_plan(bytes, "plan.json");
   REQUIRE_FALSE(read);
@@ -84,10 +84,31 @@ TEST_CASE("an edit of meaning is told as such", "[plan_file]") {
 
 TEST_CASE("two plans with one content and two nonces have two ids", "[plan_file]") {
   Plan plan = full_plan();
-  const std::string first = write_plan(plan).plan.plan_id;
-  CHECK(write_plan(plan).plan.plan_id == first);
+  const std::string first = must(write_plan(plan)).plan.plan_id;
+  CHECK(must(write_plan(plan)).plan.plan_id == first);
   plan.nonce = "another";
-  CHECK(write_plan(plan).plan.plan_id != first);
+  CHECK(must(write_plan(plan)).plan.plan_id != first);
+}
+
+TEST_CASE("a plan that could not be read again is not written", "[plan_file]") {
+  const Plan plan = full_plan();
+  const PlanFile file = must(write_plan(plan));
+  JsonLimits limits = plan_limits;
+  limits.max_bytes = file.bytes.size();
+  limits.max_values = 1;
+  while (!parse_json(file.bytes, "plan.json", limits)) ++limits.max_values;
+  CHECK(write_plan(plan, limits));  // exactly what a reader takes
+  JsonLimits bytes = limits;
+  --bytes.max_bytes;
+  JsonLimits values = limits;
+  --values.max_values;
+  for (const JsonLimits& smaller : {bytes, values}) {
+    const auto refused = write_plan(plan, smaller);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::limit);
+    CHECK(refused.error().message.find("the plan would have more than") != std::string::npos);
+    CHECK(refused.error().remedy.find("narrower scopes") != std::string::npos);
+  }
 }
 
 TEST_CASE("what no planner writes is refused even with a right id", "[plan_file]") {
@@ -95,7 +116,7 @@ TEST_CASE("what no planner writes is refused even with a right id", "[plan_file]
   Operation& operation = plan.operations.front();
   SECTION("the root itself as a target") { operation.path = RawPath(); }
   SECTION("a time that no file can carry") { plan.created = {400'000'000'000, 0}; }
-  const auto read = read_plan(write_plan(plan).bytes, "plan.json");
+  const auto read = read_plan(must(write_plan(plan)).bytes, "plan.json");
   REQUIRE_FALSE(read);
   CHECK(read.error().code == Code::bad_input);
 }

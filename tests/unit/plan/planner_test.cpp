@@ -175,7 +175,7 @@ TEST_CASE("an instruction that waits stands between what it is about and what fo
           "op-0001 www/2.php\nop-0002 tell-b\nop-0003 www/1.php\nop-0004 tell-a\nop-0005 always\n");
     CHECK(plan.operations[1].waits);
     CHECK(std::ranges::count(plan.operations, true, &Operation::waits) == 1);
-    const PlanFile written = write_plan(plan);
+    const PlanFile written = must(write_plan(plan));
     const auto read = read_plan(written.bytes, "plan");
     REQUIRE(read);
     CHECK(read->plan.operations[1].waits);

@@ -59,7 +59,7 @@ TEST_CASE("a match with a known good version is replaced by it", "[replace]") {
 
 TEST_CASE("a replacement survives the plan file, and nothing else does", "[replace]") {
   const Pages pages;
-  const PlanFile written = write_plan(pages.plan());
+  const PlanFile written = must(write_plan(pages.plan()));
   const PlanFile read = must(read_plan(written.bytes, "plan"));
   CHECK(read.plan.operations.front().replacement.bytes == good);
   const auto changed = [&](const std::string& from, const std::string& to) {

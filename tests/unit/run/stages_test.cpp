@@ -235,7 +235,7 @@ plan::PlanFile waiting_plan(World& world, std::size_t after) {
   plan.operations.insert(plan.operations.begin() + static_cast<std::ptrdiff_t>(after), wait);
   std::size_t number = 0;
   for (plan::Operation& operation : plan.operations) operation.id = plan::operation_id(++number);
-  return plan::write_plan(std::move(plan));
+  return must(plan::write_plan(std::move(plan)));
 }
 
 TEST_CASE("an instruction that waits stands between what is before and behind it", "[stages]") {
@@ -414,7 +414,7 @@ TEST_CASE("an older revision of a playbook than was applied is refused", "[revis
   const auto plan_of = [&](std::uint64_t revision) {
     plan::Plan plan = world.plan().plan;
     plan.playbooks.front().revision = revision;
-    return plan::write_plan(std::move(plan));
+    return must(plan::write_plan(std::move(plan)));
   };
   const RunReport first = must(world.apply(plan_of(5)));
   must(world.rollback(first.run));  // it counts all the same

@@ -13,7 +13,9 @@ RawPath below(const std::string& path) {
 
 std::string names(std::string_view file_name, std::string_view bytes) {
   std::string all;
-  for (const NeededFile& needed : needed_files(file_name, bytes))
+  const auto needed_or_not = needed_files(file_name, bytes);
+  if (!needed_or_not) return "unknown: " + needed_or_not.error().message;
+  for (const NeededFile& needed : *needed_or_not)
     all += std::to_string(needed.line) + " " + needed.name + "\n";
   return all;
 }
@@ -33,7 +35,26 @@ TEST_CASE("files that PHP runs with every page are found in both families", "[ne
   CHECK(names(".user.ini", "auto_prepend_file = none\nauto_append_file =\n").empty());
   CHECK(names("php.ini", ini).empty());
   CHECK(names("web.config", ini).empty());
-  CHECK(names(".htaccess", "<Files x>\nphp_value auto_prepend_file /a\n").empty());  // not closed
+}
+
+TEST_CASE("what cannot be parsed is not known, unless it does not speak of such files",
+          "[needed]") {
+  const std::string open = "<Files x>\nphp_value AUTO_PREPEND_FILE /a\n";
+  CHECK(names(".htaccess", open) == "unknown: line 1: <Files> is not closed");
+  CHECK(names(".htaccess", "<Files x>\nphp_value auto_\\\npre\\\r\npend_file /a\n")
+            .starts_with("unknown: "));
+  CHECK(names(".htaccess", "<Files x>\nAddType text/plain .php\n").empty());
+  CHECK(names("web.config", open).empty());
+  const std::string large = "auto_append_file = /x.php\n" + std::string(4u << 20, ';');
+  CHECK(names(".user.ini", large) == "unknown: the file has more than 4 MiB");
+  CHECK(names(".user.ini", std::string("auto_prepend_file = x\0.php", 25)).starts_with("unknown"));
+  CHECK(names(".user.ini", std::string(5u << 20, ';')).empty());
+  CHECK(may_need_files(".USER.ini"));
+  CHECK_FALSE(may_need_files("x.ini"));
+}
+
+TEST_CASE("a name is looked for without quotes and continued lines", "[needed]") {
+  CHECK(unquoted("a\"b'c\\d\\\ne\\\r\nf\ng\\") == "abcdef\ng");
 }
 
 TEST_CASE("a name is compared with a path by its components", "[needed]") {
