@@ -33,6 +33,18 @@ std::string line_of(const RawPath& configuration, const setting::NeededFile& nee
   return configuration.display() + ", line " + std::to_string(needed.line);
 }
 
+/// Of a configuration that cannot be parsed any more: whatever of the run its bytes speak of.
+std::vector<setting::NeededFile> spoken_of(const Session& session, const std::string& bytes) {
+  const std::string text = setting::unquoted(bytes);
+  std::vector<setting::NeededFile> needed;
+  for (const OperationState& operation : session.run.operations) {
+    const std::string name(operation.operation->path.name());
+    if (operation.operation->action == plan::Action::quarantine && text.contains(name))
+      needed.push_back({name, "", 1});
+  }
+  return needed;
+}
+
 }  // namespace
 
 Result<StandingLines> standing_lines(const Session& session) {
@@ -47,7 +59,8 @@ Result<StandingLines> standing_lines(const Session& session) {
     if (!bytes)
       return std::unexpected(std::move(bytes).error().wrapped(
           "cannot look whether " + operation.operation->address + " still names a file"));
-    for (setting::NeededFile& needed : setting::needed_files(path.name(), *bytes))
+    auto known = setting::needed_files(path.name(), *bytes);
+    for (setting::NeededFile& needed : known ? *known : spoken_of(session, *bytes))
       lines.emplace_back(path, std::move(needed));
   }
   return lines;
@@ -64,7 +77,9 @@ std::string needed_by(const StandingLines& lines, const RawPath& file) {
 
 Result<std::string> names_missing_file(const Session& session, const RawPath& configuration,
                                        std::string_view bytes) {
-  for (const setting::NeededFile& needed : setting::needed_files(configuration.name(), bytes))
+  const auto known = setting::needed_files(configuration.name(), bytes);
+  if (!known) return std::string();  // it was never edited, so it is not put back
+  for (const setting::NeededFile& needed : *known)
     for (const OperationState& operation : session.run.operations) {
       const plan::Operation& plan = *operation.operation;
       if (plan.action != plan::Action::quarantine || !operation.selected ||
