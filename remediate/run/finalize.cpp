@@ -93,8 +93,8 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
     return fail(Code::refused, "run " + run.name + " is not finished: it has operations not begun",
                 "`remediate resume " + run.name + "` goes on, `remediate rollback " + run.name +
                     "` takes back what was done");
-  if (!anything && run.closed && status_of(run, "finalize") != "nothing_to_do")
-    return only_held(run);
+  if (!anything && run.closed)
+    if (RunReport held = only_held(run); !held.operations.empty()) return held;
   if (!anything && run.closed)
     return RunReport{run.name,   run.plan.plan.plan_id,
                      "finalize", "nothing_to_do",

@@ -23,7 +23,8 @@ struct SweepResult {
   std::uint64_t kills = 0;
   std::uint64_t bad = 0;
   std::uint64_t skipped = 0;  // cases that the time did not allow
-  [[nodiscard]] int exit_code() const { return bad != 0 ? 1 : 0; }
+  /// A sweep that killed nothing has shown nothing.
+  [[nodiscard]] int exit_code() const { return bad != 0 || kills == 0 ? 1 : 0; }
 };
 
 /// Tries every chosen kill and prints a table; a bad state is printed with how to repeat it.
