@@ -31,12 +31,11 @@ struct Options {
 };
 
 /// Before the walls, behind which no process can be started.
-Result<void> start_yara(const Global& global, Options& options) {
-  if (!global.sandbox) return {};
+void start_yara(const Global& global, Options& options) {
+  if (!global.sandbox) return;
   host::WorkerLimits limits;
   limits.workers = options.threads;
-  TRY_LET(options.yara, run::start_yara_workers(limits));
-  return {};
+  options.yara = run::start_yara_workers(limits);
 }
 
 /// Before the walls, which let nothing through to a network. Everything is read that a playbook may
@@ -128,7 +127,7 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
   add_directory_option(*command, options->directory);
   command->callback([&, options] {
     global.prepare = [&global, options]() -> Result<void> {
-      TRY(start_yara(global, *options));
+      start_yara(global, *options);
       return read_directory(global, *options);
     };
     global.confined = {options->output, options->html};

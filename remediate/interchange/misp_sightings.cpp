@@ -9,7 +9,11 @@ Result<std::string> misp_sightings(const run::Run& run) {
   for (const run::OperationState& operation : run.operations) {
     const plan::Action action = operation.operation->action;
     const bool took = action == plan::Action::quarantine || action == plan::Action::replace_file;
-    if (took && operation.state == run::State::restored && !operation.entry.sha256.empty())
+    // What was held by mistake is another file than the one that the digest is of.
+    const bool captured = operation.before_restore != run::State::intended &&
+                          operation.before_restore != run::State::not_done;
+    if (took && captured && operation.state == run::State::restored &&
+        !operation.entry.sha256.empty())
       digests.insert(operation.entry.sha256);
   }
   if (digests.empty())

@@ -290,6 +290,10 @@ YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target,
   yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);
   const int result = yr_scanner_scan_mem(
       scanner.get(), reinterpret_cast<const std::uint8_t*>(content.data()), content.size());
+  if (!impl_->wildcards && !outcome.hits.empty())
+    outcome.incomplete =
+        "which of its strings are only wildcards could not be told in time, so "
+        "none of them lets it remove";
   if (result != ERROR_SUCCESS) {
     outcome.incomplete = scan_error(result);
     return outcome;  // the scanner's state is not trusted again

@@ -39,9 +39,20 @@ std::vector<setting::NeededFile> spoken_of(const Session& session, const std::st
   std::vector<setting::NeededFile> needed;
   for (const OperationState& operation : session.run.operations) {
     const std::string name(operation.operation->path.name());
-    if (operation.operation->action == plan::Action::quarantine && text.contains(name))
-      needed.push_back({name, "", 1});
+    if (operation.operation->action == plan::Action::quarantine &&
+        text.contains(setting::unquoted(name)))
+      needed.push_back({name, "", 0});
   }
+  return needed;
+}
+
+/// Of a configuration that cannot be read any more: whatever of the run lies where it counts.
+std::vector<setting::NeededFile> below(const Session& session, const RawPath& folder) {
+  std::vector<setting::NeededFile> needed;
+  for (const OperationState& operation : session.run.operations)
+    if (operation.operation->action == plan::Action::quarantine &&
+        operation.operation->path.within(folder))
+      needed.push_back({std::string(operation.operation->path.name()), "", 0});
   return needed;
 }
 
@@ -56,9 +67,11 @@ Result<StandingLines> standing_lines(const Session& session) {
       continue;
     auto bytes = bytes_at(session.root, path);
     if (!bytes && bytes.error().code == Code::not_found) continue;
-    if (!bytes)
-      return std::unexpected(std::move(bytes).error().wrapped(
-          "cannot look whether " + operation.operation->address + " still names a file"));
+    if (!bytes) {
+      for (setting::NeededFile& needed : below(session, path.parent()))
+        lines.emplace_back(path, std::move(needed));
+      continue;
+    }
     auto known = setting::needed_files(path.name(), *bytes);
     for (setting::NeededFile& needed : known ? *known : spoken_of(session, *bytes))
       lines.emplace_back(path, std::move(needed));
@@ -68,7 +81,11 @@ Result<StandingLines> standing_lines(const Session& session) {
 
 std::string needed_by(const StandingLines& lines, const RawPath& file) {
   for (const auto& [configuration, needed] : lines)
-    if (setting::may_be(needed, file))
+    if (needed.line == 0 && setting::may_be(needed, file))
+      return configuration.display() +
+             " cannot be read or parsed any more and may have PHP run it with every page: without "
+             "the file every page could fail. Correct that file by hand, then make a new plan";
+    else if (setting::may_be(needed, file))
       return line_of(configuration, needed) +
              ", has PHP run it with every page, and the run could not take that line out: without "
              "the file every page fails. Take the line out first, then make a new plan";

@@ -35,7 +35,10 @@ class FileRestore {
     }
     auto hold = session_.hold_of(entry_);
     if (hold) hold_ = std::move(*hold);
-    if (!hold && hold.error().code != Code::not_found) {
+    const bool has_copy = !entry_.object.empty() && !options_.outbox.empty();
+    const bool gone = !hold && (hold.error().code == Code::not_found ||
+                                (hold.error().code == Code::changed && has_copy));
+    if (!hold && !gone) {
       end({false, "failed", reason_of(hold.error())});
       return {};
     }

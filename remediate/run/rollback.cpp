@@ -102,6 +102,7 @@ RunReport preview(const host::Directory& root, const Run& run,
 /// Every selected operation is recorded as wanted before the first is touched, so that a crash
 /// does not forget the rest.
 Result<void> announce(Session& session, const std::vector<OperationState*>& selected) {
+  for (OperationState& operation : session.run.operations) operation.selected = false;
   for (OperationState* operation : selected) {
     operation->selected = true;
     TRY(session.record(*operation, journal::type::restore_intent));
@@ -209,10 +210,8 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
                               Run& run, const ApplyOptions& options, Control control) {
   if (run.phase == "finalize") return finalize(host, store, root, run.name, options, control);
   std::vector<OperationState*> selected;
-  for (OperationState& operation : run.operations) {
-    operation.selected = operation.state == State::restoring || operation.state == State::restored;
+  for (OperationState& operation : run.operations)
     if (operation.state == State::restoring) selected.push_back(&operation);
-  }
   std::ranges::reverse(selected);
   RollbackOptions rollback_options;
   rollback_options.tool = options.tool;

@@ -119,6 +119,7 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
     run.status = text(record.data, "status");
     run.manifest_sha256 = text(record.data, "manifest_sha256");
     run.phase = phase;
+    for (OperationState& operation : run.operations) operation.selected = false;
     return {};
   }
   if (record.type == journal::type::stage) return take_stage(run, record);
@@ -165,6 +166,7 @@ Result<void> advance(Run& run, OperationState& operation, const journal::Record&
     return fail(Code::corrupt, "operation " + record.operation + " goes from " +
                                    std::string(state_name(operation.state)) + " by " + record.type +
                                    ", which is no step of a run");
+  if (*next == State::restoring) operation.selected = true;
   if (*next == State::restoring && operation.state != State::restoring)
     operation.before_restore = operation.state;
   if (*next == State::restoring || *next == State::restored) run.phase = "rollback";

@@ -23,7 +23,7 @@ struct OperationState {
   std::string outcome;  // of the last step, a word of outcome_words
   std::string reason;
   bool held = false;      // not_done, but a file is in the hold
-  bool selected = false;  // by the rollback that is under way; not recorded
+  bool selected = false;  // by the rollback that is under way
 };
 
 /// The health between two stages, or after the last, as it was recorded.

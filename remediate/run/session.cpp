@@ -185,7 +185,10 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
     } else if (operation.state == State::planned) {
       operation.outcome = "not_started";
       if (operation.reason.empty())
-        operation.reason = "stopped before it began: `remediate resume " + run.name + "` continues";
+        operation.reason =
+            phase == "apply"
+                ? "stopped before it began: `remediate resume " + run.name + "` continues"
+                : "the run was taken back before it began: make a new plan";
     }
     report.operations.push_back(
         {operation.operation->id, std::string(plan::action_name(operation.operation->action)),

@@ -306,6 +306,7 @@ class Surveyor {
         }
     survey_.compiled = scan_compiled(root_, folders, survey_.matches, survey_.issues);
     std::vector<RawPath> scopes;
+    scopes.reserve(instances_.size());
     for (const observe::ScopeInstance& instance : instances_) scopes.push_back(instance.folder);
     find_pages(root_, scopes, survey_.compiled, survey_.issues);
     return {};

@@ -1,6 +1,5 @@
 #include "remediate/run/yara_workers.h"
 
-#include "remediate/base/try.h"
 #include "remediate/match/engine.h"
 
 namespace remediate::run {
@@ -19,9 +18,21 @@ class YaraWorkers final : public match::Apart {
   std::unique_ptr<host::Workers> workers_;
 };
 
+class NoWorkers final : public match::Apart {
+ public:
+  explicit NoWorkers(Error why) : why_(std::move(why)) {}
+  Result<std::string> prepare(std::string_view) override { return std::unexpected(why_); }
+  Result<std::string> ask(std::string_view, std::string_view, std::chrono::milliseconds) override {
+    return std::unexpected(why_);
+  }
+
+ private:
+  Error why_;
+};
+
 }  // namespace
 
-Result<std::unique_ptr<match::Apart>> start_yara_workers(const host::WorkerLimits& limits) {
+std::unique_ptr<match::Apart> start_yara_workers(const host::WorkerLimits& limits) {
   if (!match::have_yara()) return nullptr;
   const auto place = std::make_shared<match::YaraPlace>();
   host::Work work;
@@ -31,8 +42,11 @@ Result<std::unique_ptr<match::Apart>> start_yara_workers(const host::WorkerLimit
     match::YaraPlace::Answer answer = place->answer(request, content);
     return host::Work::Answer{.bytes = std::move(answer.bytes), .last = answer.last};
   };
-  TRY_LET(auto workers, host::start_workers(work, limits));
-  return std::make_unique<YaraWorkers>(std::move(workers));
+  auto workers = host::start_workers(work, limits);
+  if (!workers)
+    return std::make_unique<NoWorkers>(
+        std::move(workers).error().wrapped("YARA cannot be run in processes of its own"));
+  return std::make_unique<YaraWorkers>(std::move(*workers));
 }
 
 }  // namespace remediate::run

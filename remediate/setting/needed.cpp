@@ -27,6 +27,13 @@ std::string named_by(const Grammar& grammar, const Directive& directive) {
   return ascii_iequals(name, "none") ? "" : name;
 }
 
+/// Whether the server puts the name together, or reads it through a wrapper: quotes in the middle,
+/// variables, constants and operators of PHP, "php://filter".
+bool is_computed(std::string_view name) {
+  return name.find_first_of("\"'\\$|&~^!(") != std::string_view::npos ||
+         name.find("://") != std::string_view::npos;
+}
+
 bool speaks_of_it(std::string_view bytes) {
   const std::string bare = ascii_lower(unquoted(bytes));
   return bare.find("auto_prepend_file") != std::string::npos ||
@@ -81,7 +88,12 @@ Result<std::vector<NeededFile>> needed_files(std::string_view file_name, std::st
       return std::unexpected(std::move(parsed).error());
     }
     for (const Directive& directive : parsed->directives)
-      if (std::string name = named_by(*grammar, directive); !name.empty())
+      if (std::string name = named_by(*grammar, directive); is_computed(name))
+        return fail(Code::bad_input,
+                    "line " + std::to_string(directive.line) + ": " + display(name, 200) +
+                        " is computed by the server",
+                    "write the plain path of the file");
+      else if (!name.empty())
         needed.push_back({std::move(name), directive.address, directive.line});
   }
   return needed;

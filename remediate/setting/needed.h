@@ -21,7 +21,7 @@ struct NeededFile {
 [[nodiscard]] bool may_need_files(std::string_view file_name);
 /// What a configuration file of this name needs, in file order; nothing for names of files that say
 /// no such thing. The parser's error when it is not known: the bytes speak of such a setting and
-/// cannot be parsed. Pure and thread-safe.
+/// cannot be parsed, or the server computes the name. Pure and thread-safe.
 [[nodiscard]] Result<std::vector<NeededFile>> needed_files(std::string_view file_name,
                                                            std::string_view bytes);
 /// Without quotes, backslashes and the line ends behind these: how a name is looked for in bytes

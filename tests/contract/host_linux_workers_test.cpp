@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <thread>
 #include <vector>
@@ -25,6 +26,14 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 std::string prepared;
+
+bool is_zombie(pid_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+  std::string text;
+  std::getline(in, text);
+  const std::size_t name_end = text.rfind(") ");
+  return name_end != std::string::npos && text.substr(name_end + 2, 1) == "Z";
+}
 
 /// Memory that is used, so that it counts; kept until the worker ends.
 bool take_memory(std::size_t bytes) {
@@ -146,8 +155,9 @@ TEST_CASE("workers: a question that takes for ever ends in its time, the others 
 TEST_CASE("workers: one that uses up its memory, crashes or ends is replaced") {
   const auto workers = some({.max_memory = 64u << 20});
   const auto megabytes = workers->ask("memory", "", 20s);
-  if (megabytes) {  // a sanitizer ends the process instead
-    CHECK(std::stoul(*megabytes) <= 64);
+  if (megabytes) {                        // a sanitizer ends the process instead
+    constexpr unsigned freed_before = 8;  // memory of the parent that it may use again
+    CHECK(std::stoul(*megabytes) <= 64 + freed_before);
     CHECK(std::stoul(*megabytes) >= 32);
   }
   CHECK(works(*workers));
@@ -228,7 +238,7 @@ TEST_CASE("workers: asked from a confined process, and gone with the one that st
   bool gone = false;
   for (int tries = 0; tries < 200 && !gone; ++tries) {
     std::this_thread::sleep_for(10ms);
-    gone = ::kill(pid, 0) != 0;
+    gone = ::kill(pid, 0) != 0 || is_zombie(pid);  // not every container's first process reaps
   }
   CHECK(gone);
 }
