@@ -259,12 +259,10 @@ Result<RunReport> work_and_close(Session& session) {
   const auto never_begun = std::ranges::count_if(
       session.run.operations,
       [](const OperationState& one) { return works(one) && one.state == State::planned; });
-  if (!session.begins() && never_begun != 0) {
-    report.status = "partial";
+  if (!session.begins() && never_begun != 0)
     report.notices.push_back(std::to_string(never_begun) +
                              " operation(s) of the run were not begun before it was taken back, "
                              "and will not be: make a new plan");
-  }
   if (session.hold_only)
     report.notices.emplace_back("the store has too little space to seal: originals are held only");
   std::ranges::move(session.notices, std::back_inserter(report.notices));
