@@ -74,4 +74,19 @@ TEST_CASE("a name is compared with a path by its components", "[needed]") {
   CHECK_FALSE(fits("", "var/www/x.php"));
 }
 
+TEST_CASE("a name that the server computes is not known", "[needed]") {
+  for (const std::string value :
+       {"/www/x/\"shell\".php", "\"/www/x/\" \"shell.php\"", "${PWD}/shell.php",
+        "\"file:///www/x/shell.php\"", "\"php://filter/resource=/www/x/shell.php\""}) {
+    CAPTURE(value);
+    CHECK_FALSE(needed_files(".user.ini", "auto_prepend_file=" + value + "\n"));
+  }
+  CHECK_FALSE(needed_files(".htaccess", "php_value auto_prepend_file ${S}\n"));
+  CHECK_FALSE(needed_files(".htaccess", "php_value auto_prepend_file \"/www/x/sh\\ell.php\"\n"));
+  const auto plain = needed_files(".user.ini", "auto_prepend_file=\"/www/x/shell.php\"\n");
+  REQUIRE(plain);
+  REQUIRE(plain->size() == 1);
+  CHECK(plain->front().name == "/www/x/shell.php");
+}
+
 }  // namespace remediate::setting::test
