@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -130,6 +131,14 @@ std::optional<Wildcards> wildcards_of(YR_RULES* rules) {
   return again;
 }
 
+/// libyara 4.2 puts its matches behind texts of any length, so they are not aligned
+/// (yr_notebook_alloc), and `yr_string_matches_foreach` would read them as if they were.
+YR_MATCH copy_of(const void* match) {
+  YR_MATCH copy;
+  std::memcpy(&copy, match, sizeof(copy));
+  return copy;
+}
+
 YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule, const Wildcards* wildcards) {
   YaraHit hit;
   hit.rule = rule->identifier;
@@ -144,9 +153,12 @@ YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule, const Wildcards* wildc
   const YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
     if (wildcards == nullptr || wildcards->contains(string)) continue;
-    const YR_MATCH* match = nullptr;
-    yr_string_matches_foreach(context, string, match) {
-      const auto offset = static_cast<std::uint64_t>(match->base + match->offset);
+    const void* next = context->matches[string->idx].head;
+    while (next != nullptr) {
+      const YR_MATCH match = copy_of(next);
+      next = match.next;
+      if (match.is_private) continue;
+      const auto offset = static_cast<std::uint64_t>(match.base + match.offset);
       if (!hit.has_offset || offset < hit.offset) hit.offset = offset;
       hit.has_offset = true;
     }
