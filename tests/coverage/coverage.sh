@@ -37,7 +37,7 @@ tests() {
 }
 begun=$SECONDS
 : >"$out/tests.log"
-LLVM_PROFILE_FILE=$out/profiles/%8m.profraw tests -R '^(unit_(run|journal|quarantine|host)|contract_(host|errors)|cli_.*|crash_error_sweep)$' -E '^cli_(full|step)$'
+LLVM_PROFILE_FILE=$out/profiles/%8m.profraw tests -R '^(unit_(run|run_sweep|run_look|journal|quarantine|host)|contract_(host|errors)|cli_.*|crash_error_sweep)$' -E '^cli_(full|step)$'
 # What is killed adds nothing; the recoveries behind the kills do.
 for step in apply unfinalize; do
   LLVM_PROFILE_FILE=$out/profiles/%8m.profraw timeout 600 "$out/tests/crash/kill_sweep" \

@@ -326,7 +326,7 @@ const Command& command(std::size_t number) {
 
 }  // namespace
 
-TEST_CASE("a look that fails in any call of a command loses nothing", "[sweep]") {
+TEST_CASE("a look that fails in any call of a command loses nothing", "[sweep][look]") {
   const Command& chosen = command(GENERATE(range<std::size_t>(0, 8)));
   INFO(chosen.name);
   const auto begun = std::chrono::steady_clock::now();
