@@ -239,7 +239,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
     return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
   });
-  impl->matchers.regexes.prepare();
+  impl->matchers.regexes.prepare_when_worth_it();
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "remediate/base/encoding.h"
@@ -38,6 +42,11 @@ struct Group {
   std::vector<std::size_t> alone;  // in no set: each is asked
 };
 
+struct Groups {
+  Group narrow;
+  Group wide;
+};
+
 }  // namespace
 
 struct RegexMatcher::Impl {
@@ -50,8 +59,41 @@ struct RegexMatcher::Impl {
   std::int64_t max_memory = 0;
   bool accelerated = true;
   std::vector<Expression> expressions;
-  Group narrow;
-  Group wide;
+  Groups groups;  // nothing is built in it
+  std::shared_ptr<const Groups> current = std::make_shared<const Groups>();
+  bool built = false;
+  std::uint64_t left = UINT64_MAX;  // to search before it is worth it; then no more
+  std::mutex mutex;                 // for these three and the thread
+  std::jthread builder;             // the last, so that it ends first
+
+  /// What a search uses that asks for so many bytes times expressions.
+  [[nodiscard]] std::shared_ptr<const Groups> use(std::uint64_t work) {
+    const std::lock_guard lock(mutex);
+    if (left == UINT64_MAX) return current;
+    left -= std::min(left, work);
+    if (left > 0) return current;
+    left = UINT64_MAX;
+    try {
+      builder = std::jthread([this] { publish(); });
+    } catch (const std::system_error&) {
+      // No thread to be had: each is asked alone for good.
+    }
+    return current;
+  }
+  void publish() {
+    try {
+      auto made = std::make_shared<Groups>();
+      made->narrow.members = groups.narrow.members;
+      made->wide.members = groups.wide.members;
+      build(made->narrow);
+      build(made->wide);
+      const std::lock_guard lock(mutex);
+      current = std::move(made);
+      built = true;
+    } catch (const std::exception&) {
+      // No memory for it: each is asked alone for good.
+    }
+  }
 
   [[nodiscard]] std::vector<Pattern> patterns_of(const std::vector<std::size_t>& members) const {
     std::vector<Pattern> patterns;
@@ -108,7 +150,7 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   for (const playbook::Encoding encoding : condition.encodings) {
     const bool is_wide = encoding == playbook::Encoding::utf16le;
     bool& asked = is_wide ? expression.wide : expression.narrow;
-    if (!asked) (is_wide ? impl_->wide : impl_->narrow).members.push_back(number);
+    if (!asked) (is_wide ? impl_->groups.wide : impl_->groups.narrow).members.push_back(number);
     asked = true;
   }
   impl_->expressions.push_back(std::move(expression));
@@ -116,8 +158,22 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
 }
 
 void RegexMatcher::prepare() {
-  impl_->build(impl_->narrow);
-  impl_->build(impl_->wide);
+  prepare_when_worth_it(UINT64_MAX);
+  impl_->publish();
+}
+
+void RegexMatcher::prepare_when_worth_it(std::uint64_t after) {
+  auto alone = std::make_shared<Groups>(Groups{});
+  alone->narrow.alone = impl_->groups.narrow.members;
+  alone->wide.alone = impl_->groups.wide.members;
+  const std::lock_guard lock(impl_->mutex);
+  impl_->current = std::move(alone);
+  impl_->left = after;
+}
+
+bool RegexMatcher::prepared() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->built;
 }
 
 struct RegexMatcher::Search::Text {
@@ -139,7 +195,10 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
     made->owned = narrowed(content_.substr(std::min(which - 1, content_.size())));
     made->bytes = made->owned;
   }
-  const Group& group = which == 0 ? matcher_.impl_->narrow : matcher_.impl_->wide;
+  const Groups& known = matcher_.impl_->groups;
+  const std::size_t asked = (which == 0 ? known.narrow : known.wide).members.size();
+  const auto groups = matcher_.impl_->use(made->bytes.size() * asked);
+  const Group& group = which == 0 ? groups->narrow : groups->wide;
   made->candidates = group.alone;
   for (const Group::Part& part : group.parts) {
     const auto found = part.set->find(made->bytes);

@@ -30,7 +30,15 @@ class RegexMatcher {
 
   /// The number of the expression. bad_input when it does not compile or matches nothing at all.
   [[nodiscard]] Result<std::size_t> add(const playbook::Condition& condition);
+  /// Builds the common pass at once.
   void prepare();
+  /// Builds it in a thread of its own once so much has been searched that it is worth its time (a
+  /// tenth of a second or more): bytes of text, times the expressions. Until it is there each
+  /// expression is asked alone; the results are the same. Destruction waits for that thread.
+  void prepare_when_worth_it(std::uint64_t after = worth_it_after);
+  static constexpr std::uint64_t worth_it_after = 256u << 20;
+  /// Whether the common pass is in use.
+  [[nodiscard]] bool prepared() const;
 
   struct Place {
     std::uint64_t offset = 0;  // in the file

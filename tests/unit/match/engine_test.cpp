@@ -1,6 +1,7 @@
 #include "remediate/match/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -413,6 +414,46 @@ TEST_CASE("one engine serves several threads") {
   }
   threads.clear();
   CHECK(run.engine->take_matches().size() == 1600);
+}
+
+TEST_CASE("the common pass that is built on the way changes no result") {
+  std::vector<Condition> conditions;
+  for (int number = 0; number < 40; ++number)
+    conditions.push_back(regex("mark-" + std::to_string(number) + "[a-f]{2}"));
+  RegexMatcher matcher;
+  for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
+  matcher.prepare_when_worth_it(4u << 20);
+  CHECK_FALSE(matcher.prepared());
+  std::atomic<int> wrong{0};
+  std::atomic<int> searched{0};
+  const auto search = [&](int round) {
+    const int which = round % 40;
+    const std::string content = std::string(5000, 'x') + "mark-" + std::to_string(which) + "ab";
+    RegexMatcher::Search one(matcher, content);
+    for (int number = 0; number < 40; ++number) {
+      const auto place = one.find(static_cast<std::size_t>(number));
+      if (place.has_value() != (number == which) || (place && place->offset != 5000)) ++wrong;
+    }
+    ++searched;
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 3; ++thread)
+      threads.emplace_back([&, thread] {
+        for (int round = 0; round < 200 || (!matcher.prepared() && round < 200'000); ++round)
+          search(round + thread);
+      });
+  }
+  CHECK(matcher.prepared());
+  for (int round = 0; round < 40; ++round) search(round);
+  CHECK(wrong == 0);
+  CHECK(searched >= 640);
+  RegexMatcher never;
+  REQUIRE(never.add(conditions.front()).has_value());
+  never.prepare_when_worth_it();
+  CHECK(RegexMatcher::Search(never, "a mark-0ab").find(0).has_value());
+  CHECK_FALSE(RegexMatcher::Search(never, "a mark-1ab").find(0).has_value());
+  CHECK_FALSE(never.prepared());
 }
 
 TEST_CASE("YARA rules match with externals, scores and reasons") {
