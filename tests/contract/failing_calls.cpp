@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -182,6 +183,9 @@ WRAP(uid_t, geteuid, "geteuid", (), ())
 WRAP(pid_t, getppid, "getppid", (), ())
 WRAP(int, memfd_create, "memfd_create", (const char* name, unsigned flags), (name, flags))
 WRAP(int, setrlimit64, "setrlimit", (int what, const void* limit), (what, limit))
+WRAP(int, getrlimit64, "getrlimit", (int what, void* limit), (what, limit))
+WRAP(int, socketpair, "socketpair", (int domain, int type, int protocol, int* ends),
+     (domain, type, protocol, ends))
 WRAP(int, seccomp_load, "seccomp_load", (void* filter), (filter))
 WRAP(int, seccomp_attr_set, "seccomp_attr_set", (void* filter, int attribute, unsigned value),
      (filter, attribute, value))
@@ -209,6 +213,12 @@ dirent64* __wrap_readdir64(DIR* listing) {
 DIR* __real_fdopendir(int fd);
 DIR* __wrap_fdopendir(int fd);
 DIR* __wrap_fdopendir(int fd) { return shown("fdopendir") ? nullptr : __real_fdopendir(fd); }
+void* __real_mmap64(void* at, std::size_t size, int protection, int flags, int fd, off_t offset);
+void* __wrap_mmap64(void* at, std::size_t size, int protection, int flags, int fd, off_t offset);
+void* __wrap_mmap64(void* at, std::size_t size, int protection, int flags, int fd, off_t offset) {
+  if (shown("mmap")) return MAP_FAILED;
+  return __real_mmap64(at, size, protection, flags, fd, offset);
+}
 void* __real_seccomp_init(unsigned action);
 void* __wrap_seccomp_init(unsigned action);
 void* __wrap_seccomp_init(unsigned action) {

@@ -151,13 +151,13 @@ TEST_CASE("every call in memory asks its hook once, and an error of it changes n
     INFO(operation.name);
     Scene scene;
     std::vector<std::string> asked, wrong;
-    const auto into = [](std::vector<std::string>& names, std::optional<Error> error) {
+    const auto into = [](std::vector<std::string>& names, const std::optional<Error>& error) {
       return [&names, error](std::string_view name, std::string_view) {
         names.emplace_back(name);
         return error;
       };
     };
-    const auto hooks = [&](std::optional<Error> error) {
+    const auto hooks = [&](const std::optional<Error>& error) {
       const bool changes = operation.sort == Sort::changes;
       scene.host.set_fault_hook(into(changes ? asked : wrong, error));
       scene.host.set_look_hook(into(changes ? wrong : asked, error));
