@@ -135,20 +135,20 @@ def measure(playbooks, bad, good, half):
                 data = path.read_bytes()
                 if not data.strip():
                     continue
-                group = groups.add(data)
-                if half != "both" and truth == "bad" and groups.half(group) != half:
-                    continue
-                key = (ending_kind(ending), group)
-                if truth == "bad":
-                    every.setdefault(key[0], set()).add(group)
+                kind, group = ending_kind(ending), None
+                if truth == "good":  # counted as files, so never grouped
+                    harmless.add((kind, str(path)))
                 else:
-                    harmless.add((ending_kind(ending), str(path)))
+                    group = groups.add(data)
+                    if half != "both" and groups.half(group) != half:
+                        continue
+                    every.setdefault(kind, set()).add(group)
                 for identity, _, search, fits in indicators:
                     if ending not in fits or not search(data):
                         continue
                     if truth == "bad":
-                        rows[identity]["hits"].add(key)
-                        caught.setdefault(key[0], set()).add(group)
+                        rows[identity]["hits"].add((kind, group))
+                        caught.setdefault(kind, set()).add(group)
                     else:
                         rows[identity]["false"].add(str(path))
                         false.append((identity, f"{name}: {path.relative_to(folder)}"))
