@@ -426,7 +426,7 @@ class Directory(Case):
     def test_killed_anywhere(self):
         """Killed at a flush: afterwards resume ends it or rollback takes it back."""
         self.fill()
-        number, done = 0, False
+        number, done, seen = 0, False, set()
         while not done:
             number += 1 if FULL else 3
             for end in ("resume", "rollback") if FULL else (("resume", "rollback")[number % 2],):
@@ -444,6 +444,7 @@ class Directory(Case):
                     done = True
                     break
                 counts["killed"] += 1
+                seen.add(self.state())
                 if not self.scene.journal(run).exists() or not self.scene.run_folder(run).exists():
                     self.assertEqual(self.state(), (SCRIPT, 1, True))
                     continue
@@ -459,6 +460,7 @@ class Directory(Case):
                 self.assertEqual(self.state(), (SCRIPT, 1, True), f"kill {number}")
                 self.verified(run)
         self.assertGreater(counts["killed"], 5)
+        self.assertEqual(len(seen), 4, f"not killed between each pair: {seen}")
 
     def setUp_again(self):
         self.connection = self.scene.base / "directory.json"
