@@ -1,6 +1,7 @@
 #include "remediate/run/apply.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "remediate/base/encoding.h"
@@ -250,12 +251,41 @@ void take_options(Session& session, const ApplyOptions& options) {
   session.active_directory = options.directory;
 }
 
+/// How the rollback that is closed left what it could not take back.
+std::map<std::string, OperationReport> left_by_rollback(const Run& run) {
+  std::map<std::string, OperationReport> left;
+  if (run.phase != "rollback") return left;
+  for (const OperationState& one : run.operations)
+    if (one.selected && one.state != State::restored)
+      left[one.operation->id] = {"", "", "", one.outcome, one.reason};
+  return left;
+}
+
+/// The rollback's own report once more; what was finished since is told beside it.
+RunReport after_rollback(RunReport report, const Run& run,
+                         const std::map<std::string, OperationReport>& left,
+                         std::set<std::string> finished) {
+  for (OperationReport& one : report.operations) {
+    const auto found = left.find(one.id);
+    if (found == left.end()) continue;
+    std::string reason = found->second.reason;
+    if (finished.contains(one.id)) reason += "; what was begun of it is finished: " + one.outcome;
+    one.outcome = found->second.outcome;
+    one.reason = std::move(reason);
+  }
+  return only_selected(std::move(report), run, std::move(finished));
+}
+
 Result<RunReport> work_and_close(Session& session) {
   if (!session.refused.empty()) TRY(refuse(session));
+  const auto left = left_by_rollback(session.run);
+  std::set<std::string> finished;
+  for (const OperationState& one : session.run.operations)
+    if (unfinished(session.run, one)) finished.insert(one.operation->id);
   TRY_LET(const bool stopped, work(session));
-  for (OperationState& operation : session.run.operations)
-    operation.selected = operation.state == State::restored;
   TRY_LET(RunReport report, close_phase(session, session.run.phase, stopped));
+  if (session.run.phase == "rollback")
+    report = after_rollback(std::move(report), session.run, left, std::move(finished));
   const auto never_begun = std::ranges::count_if(
       session.run.operations,
       [](const OperationState& one) { return works(one) && one.state == State::planned; });

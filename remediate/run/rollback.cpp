@@ -102,11 +102,9 @@ RunReport preview(const host::Directory& root, const Run& run,
 /// Every selected operation is recorded as wanted before the first is touched, so that a crash
 /// does not forget the rest.
 Result<void> announce(Session& session, const std::vector<OperationState*>& selected) {
-  for (OperationState& operation : session.run.operations) operation.selected = false;
-  for (OperationState* operation : selected) {
-    operation->selected = true;
+  session.run.announcing = false;  // a rollback before this one may have ended in the middle
+  for (OperationState* operation : selected)
     TRY(session.record(*operation, journal::type::restore_intent));
-  }
   return session.flush();
 }
 
@@ -154,14 +152,6 @@ void add_warnings(RunReport& report, const Run& run) {
   std::ranges::move(lines_without_files(run, back), std::back_inserter(report.notices));
 }
 
-RunReport only_selected(RunReport report, const std::vector<OperationState*>& selected) {
-  std::erase_if(report.operations, [&](const OperationReport& operation) {
-    return std::ranges::none_of(
-        selected, [&](const OperationState* one) { return one->operation->id == operation.id; });
-  });
-  return report;
-}
-
 }  // namespace
 
 Result<RunReport> rollback(host::Host& host, const Store& store, const host::Directory& root,
@@ -194,7 +184,15 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
                              "plan for them");
   add_warnings(report, run);
   if (stopped) report.notices.push_back("stopped; `remediate resume " + run.name + "` continues");
-  return only_selected(std::move(report), selected);
+  return only_selected(std::move(report), run);
+}
+
+RunReport only_selected(RunReport report, const Run& run, std::set<std::string> also) {
+  for (const OperationState& operation : run.operations)
+    if (operation.selected) also.insert(operation.operation->id);
+  std::erase_if(report.operations,
+                [&](const OperationReport& one) { return !also.contains(one.id); });
+  return report;
 }
 
 bool undo_pending(const Run& run) {
@@ -210,8 +208,11 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
                               Run& run, const ApplyOptions& options, Control control) {
   if (run.phase == "finalize") return finalize(host, store, root, run.name, options, control);
   std::vector<OperationState*> selected;
-  for (OperationState& operation : run.operations)
-    if (operation.state == State::restoring) selected.push_back(&operation);
+  for (OperationState& operation : run.operations) {
+    if (operation.state != State::restoring) continue;
+    operation.selected = true;
+    selected.push_back(&operation);
+  }
   std::ranges::reverse(selected);
   RollbackOptions rollback_options;
   rollback_options.tool = options.tool;
@@ -225,7 +226,7 @@ Result<RunReport> resume_undo(host::Host& host, const Store& store, const host::
   TRY_LET(const bool stopped, restore_all(session, rollback_options, selected));
   TRY_LET(RunReport report, close_phase(session, "rollback", stopped));
   add_warnings(report, run);
-  return report;
+  return only_selected(std::move(report), run);
 }
 
 }  // namespace remediate::run

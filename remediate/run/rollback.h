@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ struct RollbackOptions {
 [[nodiscard]] Result<RunReport> finalize(host::Host& host, const Store& store,
                                          const host::Directory& root, const std::string& run,
                                          const ApplyOptions& options, Control control);
+
+/// A rollback tells of the operations that it was to take back, and of no others but `also`.
+[[nodiscard]] RunReport only_selected(RunReport report, const Run& run,
+                                      std::set<std::string> also = {});
 
 /// An interrupted rollback or finalize.
 [[nodiscard]] bool undo_pending(const Run& run);

@@ -119,7 +119,7 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
     run.status = text(record.data, "status");
     run.manifest_sha256 = text(record.data, "manifest_sha256");
     run.phase = phase;
-    for (OperationState& operation : run.operations) operation.selected = false;
+    run.announcing = false;
     return {};
   }
   if (record.type == journal::type::stage) return take_stage(run, record);
@@ -127,6 +127,18 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
   if (found == by_id.end())
     return fail(Code::corrupt, "operation " + display(record.operation) + " is not in the plan");
   return advance(run, *found->second, record);
+}
+
+/// Every rollback begins by announcing all that it is to bring back.
+void take_selection(Run& run, OperationState& operation, const journal::Record& record) {
+  const bool intent = record.type == journal::type::restore_intent;
+  const bool announces = intent && !record.data.contains("placing");
+  if (announces && !run.announcing)
+    for (OperationState& other : run.operations) other.selected = false;
+  run.announcing = announces;
+  if (intent || record.type == journal::type::restored ||
+      record.type == journal::type::not_restored)
+    operation.selected = true;
 }
 
 /// A run without a record has left nothing: what comes first is the record that it started.
@@ -152,6 +164,7 @@ Result<void> check_never_began(const Store& store, const host::Directory& direct
 }  // namespace
 
 Result<void> advance(Run& run, OperationState& operation, const journal::Record& record) {
+  take_selection(run, operation, record);
   if (record.type == journal::type::not_restored && operation.state == State::restoring) {
     operation.state = operation.before_restore;
     run.phase = "rollback";
@@ -166,7 +179,6 @@ Result<void> advance(Run& run, OperationState& operation, const journal::Record&
     return fail(Code::corrupt, "operation " + record.operation + " goes from " +
                                    std::string(state_name(operation.state)) + " by " + record.type +
                                    ", which is no step of a run");
-  if (*next == State::restoring) operation.selected = true;
   if (*next == State::restoring && operation.state != State::restoring)
     operation.before_restore = operation.state;
   if (*next == State::restoring || *next == State::restored) run.phase = "rollback";

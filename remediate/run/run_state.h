@@ -23,7 +23,7 @@ struct OperationState {
   std::string outcome;  // of the last step, a word of outcome_words
   std::string reason;
   bool held = false;      // not_done, but a file is in the hold
-  bool selected = false;  // by the rollback that is under way
+  bool selected = false;  // by the rollback that is under way, or by the last one
 };
 
 /// The health between two stages, or after the last, as it was recorded.
@@ -53,6 +53,8 @@ struct Run {
   std::string status;           // of the last closing
   std::string manifest_sha256;  // by the last closing
   std::string phase;            // what was closed or is open: apply, rollback, finalize
+  /// The last record says what a rollback is to bring back; the next one that does belongs to it.
+  bool announcing = false;
   std::vector<OperationState> operations;
   std::vector<StageState> stages;  // in the order of the records
   std::vector<HistoryCopy> history{};

@@ -178,7 +178,7 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
     if (operation.operation->action == plan::Action::instruct) {
       operation.outcome = "to_do";
       operation.reason = operation.operation->instruction;
-    } else if (operation.state == State::captured) {
+    } else if (operation.state == State::captured && !(phase == "rollback" && operation.selected)) {
       operation.outcome = "held";
       if (operation.reason.empty())
         operation.reason = "captured, not sealed: `remediate resume " + run.name + "` seals it";

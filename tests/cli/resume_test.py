@@ -77,5 +77,56 @@ class Resume(Case):
         self.assertTrue((self.scene.root / "www/d1/s1.php").exists())
 
 
+class KilledRollback(Case):
+    FLUSHES = 30  # of a rollback of two operations; a bound
+
+    def rollback_meets_a_conflict(self):
+        self.scene = self.new_scene()
+        self.scene.shells(2)
+        run = self.applied()
+        (self.scene.root / "www/d0/s0.php").write_bytes(b"the operator's own")
+        return run
+
+    def outcomes(self, ended):
+        document = ended.json()
+        return ended.code, document["status"], [(operation["id"], operation["outcome"])
+                                                for operation in document["operations"]]
+
+    def test_the_conflict_is_told_however_late_it_was_killed(self):
+        """Also between the last entry, the end of the journal and its signed head."""
+        if not shutil.which("strace"):
+            self.skipTest("strace is not installed")
+        run = self.rollback_meets_a_conflict()
+        wanted = self.outcomes(self.ok(self.scene.json("rollback", run), 6))
+        self.assertIn(("op-0001", "conflict"), wanted[2])
+        self.assertEqual(self.outcomes(self.scene.json("resume", run)), wanted)
+        kills, closed = 0, 0
+        for flush in range(2, self.FLUSHES):
+            run = self.rollback_meets_a_conflict()
+            self.scene.prefix = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+                                 "trace=fdatasync,fsync", "-e",
+                                 f"inject=fdatasync,fsync:signal=KILL:when={flush}"]
+            ended = self.scene.json("rollback", run)
+            self.scene.prefix = []
+            if ended.code == 6:
+                break
+            records = [json.loads(line) for line in self.scene.journal(run).read_bytes().split(b"\n")
+                       if line.startswith(b"{")]
+            if not any(record["type"] == "restore_intent" for record in records):
+                continue
+            with self.subTest(flush=flush):
+                self.assertEqual(self.outcomes(self.scene.json("resume", run)), wanted)
+                self.verified(run)
+                length = len([1 for line in self.scene.journal(run).read_bytes().split(b"\n")
+                              if line.startswith(b"{")])
+                self.assertEqual(json.loads(self.scene.head(run).read_bytes())["length"], length)
+            kills += 1
+            closed += records[-1]["type"] == "closed"
+        self.assertEqual(ended.code, 6, f"still killed at flush {flush}")
+        print(f"kills of a rollback with a conflict: {kills}, {closed} behind its end")
+        self.assertGreater(closed, 0)
+        self.assertGreater(kills, closed)
+
+
 if __name__ == "__main__":
     scene.main()

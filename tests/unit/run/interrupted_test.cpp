@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iostream>
 
 #include "world.h"
 
@@ -7,15 +8,16 @@ namespace {
 
 constexpr std::uint64_t little = 60u << 20;  // below what has to stay free beside a run
 
-/// Applies; every call of the host from that one on fails, as for a process that is gone.
-bool dies_at(MemoryWorld& memory, const plan::PlanFile& plan, std::size_t call) {
+/// Acts; every call of the host from that one on fails, as for a process that is gone.
+template <class Act>
+bool dies_at(MemoryWorld& memory, std::size_t call, const Act& act) {
   std::size_t count = 0;
   bool dead = false;
   memory.host.set_fault_hook([&](std::string_view, std::string_view) {
     dead = dead || count++ == call;
     return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
   });
-  const auto applied = memory.world->apply(plan);
+  act();
   memory.host.set_fault_hook({});
   return dead;
 }
@@ -26,6 +28,48 @@ const OperationState* last_in_state(const Run& run, State state) {
   return found == run.operations.rend() ? nullptr : &*found;
 }
 
+/// How a rollback ended: all that its exit code is made of, and the outcome of each operation.
+std::string ending(const RunReport& report) {
+  std::string all = report.phase + " " + report.status + (report.interrupted ? " open" : "") + "\n";
+  for (const OperationReport& one : report.operations) all += one.id + " " + one.outcome + "\n";
+  return all;
+}
+
+std::uint64_t journal_length(World& world, const std::string& run) {
+  return must(reopen_journal(*world.open_store(), run, world.host())).length();
+}
+
+bool signed_to_the_end(World& world, const std::string& run) {
+  const std::string head = head_prefix(run) + std::to_string(journal_length(world, run)) + ".json";
+  return world.open_store()->journals().stat_entry(head) && must(world.verify(run)).ok();
+}
+
+/// A run whose rollback meets a stranger at the place of one of its files.
+struct Conflicting : MemoryWorld {
+  explicit Conflicting(const std::string& how) {
+    if (how == "nothing was sealed")
+      must(host.limit_mount("/", {.free_bytes = little, .free_files = 100'000}, true));
+    const RunReport applied = must(world->apply(world->plan()));
+    run = applied.run;
+    world->file("www/shell-a.php", "the operator's own\n");
+    if (how == "one file") only = {operation(applied, "www/shell-a.php").id};
+    if (how == "after another rollback") {
+      RollbackOptions other;
+      other.only = {"vdir-y"};
+      REQUIRE(must(world->rollback(run, other)).status == "done");
+    }
+    length = journal_length(*world, run);
+  }
+  [[nodiscard]] Result<RunReport> rollback() {
+    RollbackOptions options;
+    options.only = only;
+    return world->rollback(run, options);
+  }
+  std::vector<std::string> only;
+  std::string run;
+  std::uint64_t length = 0;  // of the journal before the rollback
+};
+
 }  // namespace
 
 TEST_CASE("what a run had not begun when its rollback began is not begun by resume",
@@ -35,7 +79,8 @@ TEST_CASE("what a run had not begun when its rollback began is not begun by resu
     MemoryWorld memory;
     World& world = *memory.world;
     const Snapshot before = world.snapshot();
-    if (!dies_at(memory, world.plan(), at)) break;
+    const plan::PlanFile plan = world.plan();
+    if (!dies_at(memory, at, [&] { (void)world.apply(plan); })) break;
     const std::vector<std::string> runs = must(world.open_store()->run_names());
     if (runs.empty()) continue;
     const Run run = must(load_run(*world.open_store(), runs.front()));
@@ -65,6 +110,51 @@ TEST_CASE("what a run had not begun when its rollback began is not begun by resu
     CHECK(difference(before, world.snapshot()).empty());
   }
   CHECK(seen > 0);
+}
+
+TEST_CASE("a rollback with a conflict that is killed ends under resume as if it had not been",
+          "[interrupted]") {
+  const std::string how =
+      GENERATE("all", "one file", "after another rollback", "nothing was sealed");
+  Conflicting whole(how);
+  const RunReport never_killed = must(whole.rollback());
+  const std::string wanted = ending(never_killed);
+  INFO(how << ": " << text(never_killed));
+  REQUIRE(operation(never_killed, "www/shell-a.php").outcome == "conflict");
+  CHECK(ending(must(whole.world->resume(whole.run))) == wanted);
+  CHECK(ending(must(whole.world->resume(whole.run))) == wanted);
+  std::size_t at = 0, begun = 0, behind_the_end = 0;
+  for (;; ++at) {
+    Conflicting killed(how);
+    if (!dies_at(killed, at, [&] { (void)killed.rollback(); })) break;
+    INFO("killed at call " << at);
+    if (journal_length(*killed.world, killed.run) == killed.length) continue;
+    const Run left = must(load_run(*killed.world->open_store(), killed.run));
+    const auto resumed = killed.world->resume(killed.run);
+    REQUIRE(resumed);
+    ++begun;
+    behind_the_end += left.closed ? 1 : 0;
+    CHECK(ending(*resumed) == wanted);
+    CHECK(signed_to_the_end(*killed.world, killed.run));
+  }
+  std::cout << "kills of a rollback with a conflict, " << how << ": " << at << ", " << begun
+            << " after it began, " << behind_the_end << " after its end was recorded\n";
+  CHECK(begun > 5);
+  CHECK(behind_the_end > 2);
+}
+
+TEST_CASE("what a resume seals after a rollback stays the conflict that it was", "[interrupted]") {
+  Conflicting left("nothing was sealed");
+  REQUIRE(must(left.rollback()).status == "partial");
+  must(left.host.limit_mount("/", {.free_bytes = 1u << 30, .free_files = 100'000}, true));
+  const RunReport resumed = must(left.world->resume(left.run));
+  INFO(text(resumed));
+  CHECK(resumed.status == "partial");
+  CHECK(operation(resumed, "www/shell-a.php").outcome == "conflict");
+  CHECK(operation(resumed, "www/shell-a.php").reason.find("is finished: ") != std::string::npos);
+  CHECK(signed_to_the_end(*left.world, left.run));
+  left.world->remove("www/shell-a.php");
+  CHECK(must(left.rollback()).status == "done");
 }
 
 TEST_CASE("an original that a later resume gives back leaves the evidence consistent",
