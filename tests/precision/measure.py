@@ -2,13 +2,15 @@
 """Precision and recall of the indicators of a playbook over folders of samples and of applications.
 
 measure.py PLAYBOOK... --bad NAME=FOLDER... --good NAME=FOLDER... [--half measuring|tuning|both]
+           [--only INDICATOR...]
 measure.py --self-test
 
 The samples are read, never run. Files are grouped by content: white space, comments and case are
 taken away, and files whose shingles are nearly the same are one group. A group goes to one half by
 its hash: indicators are written by looking at the tuning half, figures are of the measuring half.
 Only `match` indicators of `regex`, `all`, `any` and `not` are looked at, with the ending that the
-scope of the indicator has; the engine is Python's `re` over Latin-1, whose syntax RE2's is a part of.
+scope of the indicator has; names that it leaves out count as any other. The engine is Python's `re`
+over Latin-1, whose syntax RE2's is a part of.
 """
 import argparse
 import hashlib
@@ -88,6 +90,8 @@ def matcher(node):
         return (lambda data: all(one(data) for one in parts)) if kind == "all" else (
             lambda data: any(one(data) for one in parts))
     if kind == "not":
+        if list(value) == ["path"]:
+            return lambda data: True
         part = matcher(value)
         return lambda data: not part(data)
     raise SystemExit(f"an indicator asks for {kind}, which is not measured here")
@@ -101,12 +105,12 @@ def endings_of(scope):
     return found
 
 
-def indicators_of(paths):
+def indicators_of(paths, only=()):
     for path in paths:
         book = json.loads(pathlib.Path(path).read_text())
         scopes = {one["id"]: endings_of(one) for one in book["scopes"]}
         for one in book["indicators"]:
-            if "match" in one:
+            if "match" in one and (not only or one["id"] in only):
                 yield (one["id"], one["authorises"], matcher(one["match"]),
                        set().union(*(scopes[name] for name in one["scopes"])))
 
@@ -117,8 +121,8 @@ def files_below(folder):
             yield path
 
 
-def measure(playbooks, bad, good, half):
-    indicators = list(indicators_of(playbooks))
+def measure(playbooks, bad, good, half, only=()):
+    indicators = list(indicators_of(playbooks, only))
     endings = set().union(*(one[3] for one in indicators))
     groups, rows, false, sources = Groups(), {}, [], []
     for one in indicators:
@@ -216,6 +220,7 @@ def main():
     parser.add_argument("--bad", nargs="+", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--good", nargs="+", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--half", choices=("measuring", "tuning", "both"), default="measuring")
+    parser.add_argument("--only", nargs="+", default=[], metavar="INDICATOR")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
@@ -225,7 +230,8 @@ def main():
 
     def pairs(words):
         return [tuple(one.split("=", 1)) for one in words]
-    show(measure(options.playbooks, pairs(options.bad), pairs(options.good), options.half))
+    show(measure(options.playbooks, pairs(options.bad), pairs(options.good), options.half,
+                 options.only))
 
 
 if __name__ == "__main__":
