@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -27,25 +28,59 @@ void Folders::push(const std::shared_ptr<Folder>& folder,
   const std::lock_guard lock(mutex_);
   stack_.push_back(folder);
   keep(folder, std::move(handle));
-  changed_.notify_all();
+  changed_.notify_one();
+}
+
+bool Folders::offer(Batch& batch) {
+  const std::lock_guard lock(mutex_);
+  if (idle_ <= batches_.size() || batches_.size() >= max_batches) return false;
+  batches_.push_back(std::exchange(batch, {}));
+  changed_.notify_one();
+  return true;
 }
 
 std::optional<Job> Folders::take() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock,
-                [this] { return stopped_ || busy_ == 0 || !stack_.empty() || !starts_.empty(); });
-  if (stopped_ || (stack_.empty() && starts_.empty())) return std::nullopt;
+  ++idle_;
+  changed_.wait(lock, [this] { return stopped_ || busy_ == 0 || has_job(); });
+  --idle_;
+  if (stopped_ || !has_job()) return std::nullopt;
+  return next();
+}
+
+std::optional<Job> Folders::take_at_once() {
+  const std::lock_guard lock(mutex_);
+  if (stopped_ || !has_job()) return std::nullopt;
+  return next();
+}
+
+/// With the mutex held, and something to be done. Each one that is taken wakes one more thread when
+/// there is more.
+Job Folders::next() {
+  Job job;
+  if (batches_.empty()) {
+    job = next_folder();
+  } else {
+    job.batch = std::move(batches_.back());
+    batches_.pop_back();
+  }
   ++busy_;
+  if (has_job()) changed_.notify_one();
+  return job;
+}
+
+Job Folders::next_folder() {
+  Job job;
   if (stack_.empty()) {
-    Job job{.parent = nullptr, .name = std::move(starts_.back()), .handle = nullptr};
+    job.name = std::move(starts_.back());
     starts_.pop_back();
     return job;
   }
   const std::shared_ptr<Folder> folder = stack_.back();
   const std::size_t end = folder->waiting.find('\0', folder->next);
-  Job job{.parent = folder,
-          .name = folder->waiting.substr(folder->next, end - folder->next),
-          .handle = folder->handle};
+  job.parent = folder;
+  job.name = folder->waiting.substr(folder->next, end - folder->next);
+  job.handle = folder->handle;
   folder->used = ++clock_;
   folder->next = end + 1;
   if (folder->next == folder->waiting.size()) {

@@ -1,6 +1,8 @@
 #include "remediate/observe/visitor.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <ranges>
 
 #include "remediate/base/encoding.h"
@@ -11,6 +13,18 @@ namespace {
 
 constexpr std::uint32_t max_depth = 20'000;
 constexpr std::uint64_t count_step = 65'536;
+constexpr std::size_t batch_files = 16;
+constexpr std::size_t noted_bytes = 64u << 10;
+/// A larger file is read by a thread that has a turn, so that few large buffers exist.
+constexpr std::uint64_t small_file = 256u << 10;
+
+// What listing and reading take where everything is in memory.
+constexpr std::chrono::nanoseconds usual_call{20'000};
+constexpr std::chrono::nanoseconds usual_entry{300};
+
+std::chrono::nanoseconds usual_reading(std::uint64_t bytes) {
+  return usual_call + std::chrono::nanoseconds(bytes);  // a byte a nanosecond
+}
 
 /// Facts of the file that is open, on demand.
 class OpenTarget final : public TargetSource {
@@ -37,13 +51,25 @@ bool mounted_over(const host::Directory& folder, std::string_view name) {
 
 }  // namespace
 
-Visitor::Visitor(Shared& shared, Folders& folders) : shared_(shared), folders_(folders) {
+Visitor::Visitor(Shared& shared, Folders& folders, Turns& turns)
+    : shared_(shared), folders_(folders), turns_(turns) {
   counts_.files_per_scope.resize(shared.scopes.size());
 }
 
-bool Visitor::visit(const Job& job) {
+bool Visitor::visit(Job& job) {
+  if (job.batch) {
+    base_.reset();
+    path_ = std::move(job.batch->path);
+    handle_ = std::move(job.batch->handle);
+    coverings_ = std::move(job.batch->coverings);
+    wanted_ = std::move(job.batch->files);
+    look_at_wanted();
+    return true;
+  }
   set_path(job);
+  Turns::Pause pause(turns_);
   auto handle = open(job);
+  pause.end(usual_call);
   if (handle && *handle) return list(job, std::move(*handle));
   if (!handle) issue(std::move(handle).error());
   return true;
@@ -81,16 +107,16 @@ Result<std::shared_ptr<const host::Directory>> Visitor::open(const Job& job) {
 
 bool Visitor::list(const Job& job, std::shared_ptr<const host::Directory> handle) {
   const auto coverings = shared_.cover(path_, job.parent ? job.parent->coverings : nullptr);
-  handle_ = handle.get();
-  coverings_ = coverings.get();
+  handle_ = handle;
+  coverings_ = coverings;
   waiting_.clear();
+  entries_.clear();
+  wanted_.clear();
   if (!path_.empty()) path_ += '/';
   bool carry_on = true;
-  auto listed = handle->each_entry([this, &carry_on](std::string_view name, FileKind kind) {
-    carry_on = entry(name, kind);
-    return carry_on;
-  });
-  if (!listed) issue(std::move(listed).error());
+  if (auto listed = read_entries(carry_on); !listed) issue(std::move(listed).error());
+  if (carry_on) carry_on = take_entries();
+  if (carry_on) look_at_wanted();
   if (carry_on) carry_on = flush_count();
   if (carry_on && !waiting_.empty()) {
     auto folder = std::make_shared<Folder>();
@@ -103,6 +129,37 @@ bool Visitor::list(const Job& job, std::shared_ptr<const host::Directory> handle
     base_length_ = path_.empty() ? 0 : path_.size() - 1;
     folders_.push(folder, std::move(handle));
   }
+  return carry_on;
+}
+
+/// Notes the entries, since the thread may have no turn while it lists; a folder of very many is
+/// looked at in between.
+Result<void> Visitor::read_entries(bool& carry_on) {
+  std::int64_t noted = 0;
+  Turns::Pause pause(turns_);
+  auto listed = handle_->each_entry([&](std::string_view name, FileKind kind) {
+    entries_.push_back(static_cast<char>(kind));
+    entries_.append(name).push_back('\0');
+    ++noted;
+    if (entries_.size() < noted_bytes) return true;
+    pause.end(usual_call + noted * usual_entry);
+    noted = 0;
+    carry_on = take_entries();
+    pause.begin();
+    return carry_on;
+  });
+  pause.end(usual_call + noted * usual_entry);
+  return listed;
+}
+
+bool Visitor::take_entries() {
+  bool carry_on = true;
+  for (std::string_view left = entries_; carry_on && !left.empty();) {
+    const std::size_t end = left.find('\0', 1);
+    carry_on = entry(left.substr(1, end - 1), static_cast<FileKind>(left.front()));
+    left.remove_prefix(end + 1);
+  }
+  entries_.clear();
   return carry_on;
 }
 
@@ -133,19 +190,38 @@ void Visitor::file(std::string_view name) {
   const std::size_t length = path_.size();
   path_ += name;
   ++counts_.files;
-  for_facts_.clear();
-  for_content_.clear();
+  Wanted wanted;
   const std::string_view path = path_;
   for (std::size_t i = 0; i < coverings_->size(); ++i) {
     const Covering& covering = (*coverings_)[i];
     ++counts_.files_per_scope[covering.scope];
     const Need need =
         shared_.selector.need(shared_.scopes[covering.scope], path.substr(covering.skip));
-    if (need == Need::facts) for_facts_.push_back(i);
-    if (need == Need::content) for_content_.push_back(i);
+    if (need == Need::facts) wanted.for_facts.push_back(i);
+    if (need == Need::content) wanted.for_content.push_back(i);
   }
-  if (!for_facts_.empty() || !for_content_.empty()) look_at(name);
   path_.resize(length);
+  if (wanted.for_facts.empty() && wanted.for_content.empty()) return;
+  wanted.name = name;
+  wanted_.push_back(std::move(wanted));
+  if (wanted_.size() == batch_files) hand_on();
+}
+
+void Visitor::hand_on() {
+  Batch batch{handle_, coverings_, path_, std::move(wanted_)};
+  const bool taken = folders_.offer(batch);
+  wanted_ = std::move(batch.files);
+  if (!taken) look_at_wanted();
+}
+
+void Visitor::look_at_wanted() {
+  const std::size_t length = path_.size();
+  for (Wanted& file : wanted_) {
+    path_ += file.name;
+    look_at(file);
+    path_.resize(length);
+  }
+  wanted_.clear();
 }
 
 void Visitor::link(std::string_view name) {
@@ -155,13 +231,13 @@ void Visitor::link(std::string_view name) {
   const auto folder = RawPath::parse(path.substr(0, length == 0 ? 0 : length - 1));
   const LinkTarget target =
       folder ? look_up_link(shared_.root, *handle_, *folder, name) : LinkTarget{};
-  for_content_.clear();
+  std::vector<std::size_t> for_content;
   bool told = false;
   for (std::size_t i = 0; i < coverings_->size(); ++i) {
     const Covering& covering = (*coverings_)[i];
     const ScopeInstance& scope = shared_.scopes[covering.scope];
     const Need need = shared_.selector.need(scope, path.substr(covering.skip));
-    if (need == Need::content) for_content_.push_back(i);
+    if (need == Need::content) for_content.push_back(i);
     const bool matters = need != Need::skip || target.kind == LinkTarget::Kind::folder ||
                          target.kind == LinkTarget::Kind::unknown;
     told |= matters && !searched(scope, target);
@@ -171,7 +247,7 @@ void Visitor::link(std::string_view name) {
                                         ": not followed, and what it leads to is not searched. "
                                         "A web server may serve it: look at it, and let a scope "
                                         "name that place"});
-  missed(for_content_, "it is a symbolic link to " + target.text);
+  missed(for_content, "it is a symbolic link to " + target.text);
   path_.resize(length);
 }
 
@@ -190,43 +266,56 @@ bool Visitor::searched(const ScopeInstance& scope, const LinkTarget& target) con
   });
 }
 
-void Visitor::look_at(std::string_view name) {
-  auto opened = handle_->open_file(name, host::Access::read);
+void Visitor::look_at(Wanted& file) {
+  Turns::Pause pause(turns_);
+  auto opened = handle_->open_file(file.name, host::Access::read);
+  const auto stat = opened ? (*opened)->stat() : Result<FileStat>(std::unexpected(opened.error()));
+  const bool small = stat && stat->size <= small_file;
+  std::optional<Result<Reading>> reading;
+  if (small && !file.for_content.empty()) reading = read(**opened, file.for_content);
+  pause.end(usual_reading(small ? stat->size : 0));
   if (!opened) {
-    if (mounted_over(*handle_, name)) {
-      miss(for_content_, Issue::Kind::mount_skipped, "something is mounted on it");
+    if (mounted_over(*handle_, file.name)) {
+      miss(file.for_content, Issue::Kind::mount_skipped, "something is mounted on it");
     } else {
-      miss(for_content_, opened.error());
+      miss(file.for_content, opened.error());
     }
     return;
   }
-  const auto stat = (*opened)->stat();
-  if (!stat) return miss(for_content_, stat.error());
+  if (!stat) return miss(file.for_content, stat.error());
   ++counts_.opened;
-  if (!for_facts_.empty()) tell(for_facts_, {}, **opened, *stat);
-  if (!for_content_.empty()) read(**opened, *stat);
+  if (!file.for_facts.empty()) tell(file.for_facts, {}, **opened, *stat);
+  if (file.for_content.empty()) return;
+  if (!reading) reading = read(**opened, file.for_content);
+  take(file.for_content, *reading, **opened, *stat);
+  if (buffer_.size() > small_file + 1) buffer_ = {};
 }
 
-void Visitor::read(const host::File& opened, const FileStat& stat) {
+std::uint64_t Visitor::limit(std::size_t place) const {
+  return shared_.selector.max_file_size(shared_.scopes[(*coverings_)[place].scope]);
+}
+
+Result<Reading> Visitor::read(const host::File& opened, std::span<const std::size_t> places) {
   std::uint64_t largest = 0;
-  const auto limit = [this](std::size_t place) {
-    return shared_.selector.max_file_size(shared_.scopes[(*coverings_)[place].scope]);
-  };
-  for (const std::size_t place : for_content_) largest = std::max(largest, limit(place));
-  const auto reading = read_unchanged(opened, largest, "it", buffer_);
+  for (const std::size_t place : places) largest = std::max(largest, limit(place));
+  return read_unchanged(opened, largest, "it", buffer_);
+}
+
+void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& reading,
+                   const host::File& opened, const FileStat& stat) {
   if (!reading) {
     if (reading.error().code == Code::limit) {
-      miss(for_content_, Issue::Kind::too_large, reading.error().text());
+      miss(places, Issue::Kind::too_large, reading.error().text());
     } else if (reading.error().code == Code::changed) {
-      miss(for_content_, Issue::Kind::changed_while_read, reading.error().text());
+      miss(places, Issue::Kind::changed_while_read, reading.error().text());
     } else {
-      miss(for_content_, reading.error());
+      miss(places, reading.error());
     }
     return;
   }
   counts_.bytes_read += reading->bytes.size();
   std::vector<std::size_t> over;
-  std::erase_if(for_content_, [&](std::size_t place) {
+  std::erase_if(places, [&](std::size_t place) {
     if (reading->bytes.size() <= limit(place)) return false;
     over.push_back(place);
     return true;
@@ -236,7 +325,7 @@ void Visitor::read(const host::File& opened, const FileStat& stat) {
          "it has " + std::to_string(stat.size) +
              " bytes, more than a playbook that covers it reads");
   }
-  if (!for_content_.empty()) tell(for_content_, reading->bytes, opened, reading->stat);
+  if (!places.empty()) tell(places, reading->bytes, opened, reading->stat);
 }
 
 void Visitor::tell(const std::vector<std::size_t>& places, std::string_view content,

@@ -1,35 +1,48 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "remediate/observe/link_target.h"
+#include "remediate/observe/reading.h"
+#include "remediate/observe/turns.h"
 #include "remediate/observe/walker.h"
 
 namespace remediate::observe {
 
-/// Lists folders and looks at their files: one a thread, with buffers that are used again.
+/// Lists folders and looks at their files: one a thread, with buffers that are used again. The
+/// thread has a turn when it calls.
 class Visitor {
  public:
-  Visitor(Shared& shared, Folders& folders);
+  Visitor(Shared& shared, Folders& folders, Turns& turns);
   /// False when the scan must end (Shared::failure() says why).
-  [[nodiscard]] bool visit(const Job& job);
+  [[nodiscard]] bool visit(Job& job);
   [[nodiscard]] const ScanResult& counts() const { return counts_; }
 
  private:
   [[nodiscard]] Result<std::shared_ptr<const host::Directory>> open(const Job& job);
   [[nodiscard]] bool list(const Job& job, std::shared_ptr<const host::Directory> handle);
+  [[nodiscard]] Result<void> read_entries(bool& carry_on);
+  /// Those that are noted.
+  [[nodiscard]] bool take_entries();
   [[nodiscard]] bool entry(std::string_view name, FileKind kind);
   void file(std::string_view name);
   void link(std::string_view name);
-  void look_at(std::string_view name);
+  /// Leaves the files that are wanted so far to another thread, or looks at them.
+  void hand_on();
+  void look_at_wanted();
+  void look_at(Wanted& file);
+  [[nodiscard]] std::uint64_t limit(std::size_t place) const;
+  [[nodiscard]] Result<Reading> read(const host::File& opened, std::span<const std::size_t> places);
   /// The issue of a file that could not be looked at, and what the selector must know of it.
   void miss(const std::vector<std::size_t>& places, Issue::Kind kind, const std::string& reason);
   void miss(const std::vector<std::size_t>& places, const Error& error);
   void missed(const std::vector<std::size_t>& places, const std::string& reason);
-  void read(const host::File& opened, const FileStat& stat);
+  void take(std::vector<std::size_t>& places, const Result<Reading>& reading,
+            const host::File& opened, const FileStat& stat);
   void tell(const std::vector<std::size_t>& places, std::string_view content,
             const host::File& opened, const FileStat& stat);
   [[nodiscard]] bool searched(const ScopeInstance& scope, const LinkTarget& target) const;
@@ -40,21 +53,22 @@ class Visitor {
 
   Shared& shared_;
   Folders& folders_;
+  Turns& turns_;
   ScanResult counts_;
 
-  // Of the folder that is being listed.
-  const host::Directory* handle_ = nullptr;
-  const Coverings* coverings_ = nullptr;
+  // Of the folder that is being listed or whose files are looked at.
+  std::shared_ptr<const host::Directory> handle_;
+  std::shared_ptr<const Coverings> coverings_;
   std::string path_;  // of the folder, with a final '/', or of the entry looked at
   std::string waiting_;
+  std::string entries_;  // noted and not looked at: kind, name, NUL each
+  std::vector<Wanted> wanted_;
   std::uint64_t counted_ = 0;  // files told to Shared
 
   // A folder whose path is the first base_length_ bytes of path_: mostly the next one's parent.
   std::shared_ptr<Folder> base_;
   std::size_t base_length_ = 0;
   std::vector<const Folder*> chain_;
-  std::vector<std::size_t> for_facts_;  // indexes into *coverings_
-  std::vector<std::size_t> for_content_;
   std::string buffer_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 
 #include "remediate/base/encoding.h"
 #include "remediate/observe/visitor.h"
@@ -84,10 +85,31 @@ ScanResult Shared::result() {
   return std::move(total_);
 }
 
-void Walk::work() {
+Walk::Walk(Shared& shared)
+    : shared_(shared),
+      folders_(shared.root),
+      turns_(shared.options.threads, [this] { add_readers(); }) {}
+
+/// By a thread that works itself, so that nobody waits for all to end meanwhile.
+void Walk::add_readers() {
   try {
-    Visitor visitor(shared_, folders_);
-    while (auto job = folders_.take()) {
+    for (unsigned i = 0; i < max_readers; ++i) readers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    // Fewer readers do the same work.
+  }
+}
+
+std::optional<Job> Walk::next() {
+  if (auto job = folders_.take_at_once()) return job;
+  const Turns::Rest rest(turns_);
+  return folders_.take();
+}
+
+void Walk::work() {
+  const Turns::Turn turn(turns_);
+  try {
+    Visitor visitor(shared_, folders_, turns_);
+    while (auto job = next()) {
       const bool carry_on = visitor.visit(*job);
       job.reset();
       if (!carry_on) folders_.stop();

@@ -7,11 +7,13 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "remediate/observe/folders.h"
 #include "remediate/observe/issue_log.h"
 #include "remediate/observe/scan.h"
+#include "remediate/observe/turns.h"
 
 namespace remediate::observe {
 
@@ -54,17 +56,25 @@ class Shared {
   std::atomic<std::uint64_t> files_{0};
 };
 
-/// One round of walking, by as many threads as call work().
+/// One round of walking, by as many threads as call work(). So many of them compute at the same
+/// time as the options say; while the disk is slow, max_readers more wait for it.
 class Walk {
  public:
-  explicit Walk(Shared& shared) : shared_(shared), folders_(shared.root) {}
+  static constexpr unsigned max_readers = 32;
+
+  explicit Walk(Shared& shared);
   void start(std::string path) { folders_.start(std::move(path)); }
   /// Returns when everything has been walked.
   void work();
 
  private:
+  void add_readers();
+  [[nodiscard]] std::optional<Job> next();
+
   Shared& shared_;
   Folders folders_;
+  Turns turns_;
+  std::vector<std::jthread> readers_;
 };
 
 }  // namespace remediate::observe
