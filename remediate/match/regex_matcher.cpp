@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "remediate/base/encoding.h"
@@ -59,6 +61,8 @@ struct RegexMatcher::Impl {
   std::int64_t max_memory = 0;
   bool accelerated = true;
   std::vector<Expression> expressions;
+  /// By pattern, whether case is ignored, narrow, wide.
+  std::map<std::tuple<std::string, bool, bool, bool>, std::size_t> numbers;
   Groups groups;  // nothing is built in it
   std::shared_ptr<const Groups> current = std::make_shared<const Groups>();
   bool built = false;
@@ -75,7 +79,7 @@ struct RegexMatcher::Impl {
     left = UINT64_MAX;
     try {
       builder = std::jthread([this] { publish(); });
-    } catch (const std::system_error&) {
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
       // No thread to be had: each is asked alone for good.
     }
     return current;
@@ -90,13 +94,14 @@ struct RegexMatcher::Impl {
       const std::lock_guard lock(mutex);
       current = std::move(made);
       built = true;
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
       // No memory for it: each is asked alone for good.
     }
   }
 
   [[nodiscard]] std::vector<Pattern> patterns_of(const std::vector<std::size_t>& members) const {
     std::vector<Pattern> patterns;
+    patterns.reserve(members.size());
     for (const std::size_t member : members) patterns.push_back(expressions[member].pattern);
     return patterns;
   }
@@ -130,6 +135,14 @@ RegexMatcher::~RegexMatcher() = default;
 
 Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   const std::string shown = "the regex \"" + display(condition.pattern, 200) + "\" ";
+  const auto asks_for = [&](playbook::Encoding encoding) {
+    return std::ranges::find(condition.encodings, encoding) != condition.encodings.end();
+  };
+  const bool narrow = asks_for(playbook::Encoding::ascii);
+  const bool wide = asks_for(playbook::Encoding::utf16le);
+  const std::tuple key(condition.pattern, condition.ignore_case, narrow, wide);
+  if (const auto known = impl_->numbers.find(key); known != impl_->numbers.end())
+    return known->second;
   auto single =
       std::make_unique<RE2>(condition.pattern, re2_options(single_memory, condition.ignore_case));
   if (!single->ok()) {
@@ -147,13 +160,12 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   Impl::Expression expression;
   expression.pattern = {condition.pattern, condition.ignore_case};
   expression.single = std::move(single);
-  for (const playbook::Encoding encoding : condition.encodings) {
-    const bool is_wide = encoding == playbook::Encoding::utf16le;
-    bool& asked = is_wide ? expression.wide : expression.narrow;
-    if (!asked) (is_wide ? impl_->groups.wide : impl_->groups.narrow).members.push_back(number);
-    asked = true;
-  }
+  expression.narrow = narrow;
+  expression.wide = wide;
+  if (narrow) impl_->groups.narrow.members.push_back(number);
+  if (wide) impl_->groups.wide.members.push_back(number);
   impl_->expressions.push_back(std::move(expression));
+  impl_->numbers.emplace(key, number);
   return number;
 }
 

@@ -28,7 +28,8 @@ class RegexMatcher {
                         Engines engines = Engines::fastest);
   ~RegexMatcher();
 
-  /// The number of the expression. bad_input when it does not compile or matches nothing at all.
+  /// The number of the expression: the same when it is known already. bad_input when it does not
+  /// compile or matches nothing at all.
   [[nodiscard]] Result<std::size_t> add(const playbook::Condition& condition);
   /// Builds the common pass at once.
   void prepare();

@@ -31,7 +31,7 @@ void run(Walk& walk, unsigned threads) {
   std::vector<std::jthread> helpers;
   try {
     for (unsigned i = 1; i < threads; ++i) helpers.emplace_back([&walk] { walk.work(); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // Fewer threads do the same work.
   }
   walk.work();

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 /// A disk that takes longer than this is worth two switches between threads.
 constexpr std::int64_t slow_from = std::chrono::nanoseconds(40us).count();
 /// One call that was interrupted for long must not count for many.
-constexpr std::int64_t most_noted = std::chrono::nanoseconds(2ms).count();
+constexpr std::int64_t most_noted = std::chrono::nanoseconds(300us).count();
 constexpr std::int64_t remembered = 16;  // calls
 
 }  // namespace

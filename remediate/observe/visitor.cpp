@@ -71,7 +71,7 @@ bool Visitor::visit(Job& job) {
   auto handle = open(job);
   pause.end(usual_call);
   if (handle && *handle) return list(job, std::move(*handle));
-  if (!handle) issue(std::move(handle).error());
+  if (!handle) issue(handle.error());
   return true;
 }
 
@@ -114,7 +114,7 @@ bool Visitor::list(const Job& job, std::shared_ptr<const host::Directory> handle
   wanted_.clear();
   if (!path_.empty()) path_ += '/';
   bool carry_on = true;
-  if (auto listed = read_entries(carry_on); !listed) issue(std::move(listed).error());
+  if (auto listed = read_entries(carry_on); !listed) issue(listed.error());
   if (carry_on) carry_on = take_entries();
   if (carry_on) look_at_wanted();
   if (carry_on) carry_on = flush_count();
@@ -331,7 +331,7 @@ void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& read
 void Visitor::tell(const std::vector<std::size_t>& places, std::string_view content,
                    const host::File& opened, const FileStat& stat) {
   auto path = RawPath::parse(path_);
-  if (!path) return issue(std::move(path).error());
+  if (!path) return issue(path.error());
   std::vector<FileObservation> observations;
   for (const std::size_t place : places) {
     const Covering& covering = (*coverings_)[place];
@@ -398,7 +398,7 @@ void Visitor::issue(Issue::Kind kind, std::string reason) {
   shared_.issues.add(kind, path_.empty() ? "(root)" : display(path_), std::move(reason));
 }
 
-void Visitor::issue(Error error) {
+void Visitor::issue(const Error& error) {
   issue(Issue::Kind::unreadable,
         error.code == Code::not_found ? "vanished during the scan" : error.text());
 }

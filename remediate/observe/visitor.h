@@ -49,7 +49,7 @@ class Visitor {
   [[nodiscard]] bool flush_count();
   void set_path(const Job& job);
   void issue(Issue::Kind kind, std::string reason);
-  void issue(Error error);
+  void issue(const Error& error);
 
   Shared& shared_;
   Folders& folders_;

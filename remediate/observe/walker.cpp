@@ -94,7 +94,7 @@ Walk::Walk(Shared& shared)
 void Walk::add_readers() {
   try {
     for (unsigned i = 0; i < max_readers; ++i) readers_.emplace_back([this] { work(); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // Fewer readers do the same work.
   }
 }

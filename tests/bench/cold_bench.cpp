@@ -45,8 +45,8 @@ class Loop {
       if (fd < 0) continue;
       std::size_t filled = 0;
       for (;;) {
-        const ssize_t got = ::pread(fd, buffer.data() + filled, buffer.size() - filled,
-                                    static_cast<off_t>(filled));
+        const ssize_t got =
+            ::pread(fd, buffer.data() + filled, buffer.size() - filled, static_cast<off_t>(filled));
         if (got <= 0) break;
         filled += static_cast<std::size_t>(got);
         if (filled == buffer.size()) buffer.resize(buffer.size() * 2);

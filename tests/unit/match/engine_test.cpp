@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -414,6 +415,33 @@ TEST_CASE("one engine serves several threads") {
   }
   threads.clear();
   CHECK(run.engine->take_matches().size() == 1600);
+}
+
+TEST_CASE("an expression that several indicators ask for is there once") {
+  RegexMatcher matcher;
+  const auto add = [&](const Condition& condition) {
+    const auto number = matcher.add(condition);
+    REQUIRE(number.has_value());
+    return *number;
+  };
+  const std::size_t first = add(regex("eval\\("));
+  const std::size_t other = add(regex("exec\\("));
+  Condition ignoring = regex("eval\\(");
+  ignoring.ignore_case = !ignoring.ignore_case;
+  Condition both = regex("eval\\(");
+  both.encodings = {playbook::Encoding::utf16le, playbook::Encoding::ascii};
+  const std::size_t third = add(ignoring);
+  const std::size_t fourth = add(both);
+  CHECK(std::set<std::size_t>{first, other, third, fourth}.size() == 4);
+  CHECK(add(regex("eval\\(")) == first);
+  CHECK(add(regex("exec\\(")) == other);
+  CHECK(add(ignoring) == third);
+  std::ranges::reverse(both.encodings);
+  CHECK(add(both) == fourth);
+  matcher.prepare();
+  RegexMatcher::Search search(matcher, "x eval(");
+  CHECK(search.find(first).has_value());
+  CHECK_FALSE(search.find(other).has_value());
 }
 
 TEST_CASE("the common pass that is built on the way changes no result") {
