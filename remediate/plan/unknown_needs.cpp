@@ -1,14 +1,15 @@
 #include "remediate/plan/unknown_needs.h"
 
-#include <algorithm>
-
-#include "remediate/setting/needed.h"
+#include <utility>
 
 namespace remediate::plan {
 
 UnknownNeeds::UnknownNeeds(std::vector<UnreadSetting> unread, std::uint64_t searched_bytes)
-    : unread_(std::move(unread)), left_(searched_bytes) {
-  for (UnreadSetting& file : unread_) file.bytes = setting::unquoted(file.bytes);
+    : left_(searched_bytes) {
+  for (UnreadSetting& file : unread) {
+    setting::UnparsedText text(std::exchange(file.bytes, {}));
+    unread_.push_back({std::move(file), std::move(text)});
+  }
 }
 
 void UnknownNeeds::exclude(Plan& plan, std::map<RawPath, std::size_t>& planned) {
@@ -25,18 +26,17 @@ void UnknownNeeds::exclude(Plan& plan, std::map<RawPath, std::size_t>& planned) 
 }
 
 std::string UnknownNeeds::against(const RawPath& path) {
-  const std::string name = setting::unquoted(path.name());
-  for (const UnreadSetting& file : unread_) {
+  for (const auto& [file, text] : unread_) {
     if (file.path == path) continue;
     const char* how = nullptr;
     if (path.within(file.folder)) {
       how = " may have PHP run it with every page";
-    } else if (!file.bytes.empty()) {
-      if (left_ < file.bytes.size()) {
+    } else if (text.size() != 0) {
+      if (left_ < text.size()) {
         how = " may name it, which there are too many such files to look for,";
       } else {
-        left_ -= file.bytes.size();
-        if (file.bytes.find(name) != std::string::npos)
+        left_ -= text.size();
+        if (text.speaks_of(path.name()))
           how = " names it and may have PHP run it with every page";
       }
     }

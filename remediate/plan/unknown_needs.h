@@ -7,6 +7,7 @@
 
 #include "remediate/plan/plan.h"
 #include "remediate/plan/planner.h"
+#include "remediate/setting/needed.h"
 
 namespace remediate::plan {
 
@@ -26,7 +27,11 @@ class UnknownNeeds {
  private:
   [[nodiscard]] std::string against(const RawPath& path);
 
-  std::vector<UnreadSetting> unread_;  // bytes without quotes
+  struct File {
+    UnreadSetting setting;  // without its bytes
+    setting::UnparsedText text;
+  };
+  std::vector<File> unread_;
   std::uint64_t left_;
 };
 

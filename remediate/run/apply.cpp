@@ -10,7 +10,7 @@
 #include "remediate/host/durable.h"
 #include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
-#include "remediate/run/named_file.h"
+#include "remediate/run/line_order.h"
 #include "remediate/run/revisions.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
@@ -65,7 +65,7 @@ Result<void> refuse(Session& session) {
 
 /// A file stays while a line that names it stands: the line was to go first and did not.
 Result<void> keep_needed(Session& session, std::vector<OperationState*>& batch) {
-  TRY_LET(const StandingLines lines, standing_lines(session));
+  const StandingLines lines = standing_lines(session);
   std::vector<OperationState*> rest;
   for (OperationState* operation : batch) {
     const bool begun = operation->state != State::planned;

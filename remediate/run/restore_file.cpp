@@ -154,6 +154,18 @@ class FileRestore {
       end(to_outbox(session_, options_, operation_, held, why));
   }
 
+  /// The end of every way to its place: it has its name there, or could not get it.
+  void arrived(const Result<void>& named, const host::File* held) {
+    if (!named) {
+      cannot_go_back(held, named.error().code == Code::already_exists
+                               ? "its name is taken by another file"
+                               : reason_of(named.error()));
+      return;
+    }
+    restore_parent_time(*parent_, entry_, parent_stat_);
+    placed_ = true;
+  }
+
   /// Durable before another inode than the approved one gets the name: after a crash it is known
   /// by its identity.
   Result<void> announce(FileId id) {
@@ -197,14 +209,7 @@ class FileRestore {
 
   Result<void> place_stranger(const host::File* held) {
     TRY(announce(stranger_->id));
-    if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
-      cannot_go_back(held, moved.error().code == Code::already_exists
-                               ? "its name is taken by another file"
-                               : reason_of(moved.error()));
-      return {};
-    }
-    restore_parent_time(*parent_, entry_, parent_stat_);
-    placed_ = true;
+    arrived(hold_->rename(entry_.hold_name, *parent_, entry_.path.name()), held);
     return {};
   }
 
@@ -256,15 +261,9 @@ class FileRestore {
       TRY(held.sync());  // flushing the folders covers names only
     }
     TRY_LET(const std::uint32_t cleared, unprotect(held));
-    if (auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name()); !moved) {
-      const bool taken = moved.error().code == Code::already_exists;
-      if (cleared != 0) TRY(held.set_protection_flags(cleared));
-      end(to_outbox(session_, options_, operation_, &held,
-                    taken ? "its name is taken by another file" : reason_of(moved.error())));
-      return {};
-    }
-    restore_parent_time(*parent_, entry_, parent_stat_);
-    placed_ = true;
+    const auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name());
+    if (!moved && cleared != 0) TRY(held.set_protection_flags(cleared));
+    arrived(moved, &held);
     return {};
   }
 
@@ -313,15 +312,9 @@ class FileRestore {
       return {};
     }
     TRY(announce(*built));
-    if (auto moved = workplace.rename(name, *parent_, entry_.path.name()); !moved) {
-      TRY(discard(workplace, name));
-      cannot_go_back(nullptr, moved.error().code == Code::already_exists
-                                  ? "its name is taken by another file"
-                                  : reason_of(moved.error()));
-      return {};
-    }
-    restore_parent_time(*parent_, entry_, parent_stat_);
-    placed_ = true;
+    const auto moved = workplace.rename(name, *parent_, entry_.path.name());
+    if (!moved) TRY(discard(workplace, name));
+    arrived(moved, nullptr);
     return {};
   }
 
@@ -355,16 +348,13 @@ class FileRestore {
       }
       TRY(announce(metadata.stat.id));
       TRY_LET(const std::uint32_t cleared, unprotect(**twin));
-      if (auto linked = parent_->link_file(**twin, entry_.path.name()); !linked) {
+      auto linked = parent_->link_file(**twin, entry_.path.name());
+      if (!linked) {
         if (cleared != 0) TRY((*twin)->set_protection_flags(cleared));
         if (may_pass(linked.error())) return std::unexpected(std::move(linked).error());
-        if (linked.error().code == Code::already_exists)
-          end(to_outbox(session_, options_, operation_, nullptr,
-                        "its name is taken by another file"));
-        return linked.error().code == Code::already_exists;
+        if (linked.error().code != Code::already_exists) return false;
       }
-      restore_parent_time(*parent_, entry_, parent_stat_);
-      placed_ = true;
+      arrived(linked, nullptr);
       return true;
     }
     return false;

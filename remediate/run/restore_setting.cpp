@@ -1,7 +1,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
-#include "remediate/run/named_file.h"
+#include "remediate/run/line_order.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/setting_version.h"
 
@@ -263,7 +263,7 @@ class VersionRestore {
       return Restored{true, "restored", "the change was already taken back"};
     }
 
-    TRY_LET(const std::string why, names_missing_file(session_, entry_.path, undone));
+    TRY_LET(const std::string why, needs_missing_file(session_, entry_.path, undone));
     if (!why.empty()) return Restored{false, "failed", why};
     const bool exact = undone == before;
     TRY_LET(Metadata metadata, target.metadata());
@@ -328,7 +328,7 @@ class VersionRestore {
   Result<std::string> breaks_pages(bool held) {
     if (plan_.action != plan::Action::reset_setting) return std::string();
     TRY_LET(const std::string bytes, original_bytes(held));
-    return names_missing_file(session_, entry_.path, bytes);
+    return needs_missing_file(session_, entry_.path, bytes);
   }
 
   Result<std::string> original_bytes(bool held) {

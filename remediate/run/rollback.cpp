@@ -8,7 +8,7 @@
 #include "remediate/base/try.h"
 #include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
-#include "remediate/run/lines_back.h"
+#include "remediate/run/line_order.h"
 #include "remediate/run/restore.h"
 #include "remediate/run/verify.h"
 

@@ -24,9 +24,22 @@ struct NeededFile {
 /// cannot be parsed, or the server computes the name. Pure and thread-safe.
 [[nodiscard]] Result<std::vector<NeededFile>> needed_files(std::string_view file_name,
                                                            std::string_view bytes);
-/// Without quotes, backslashes and the line ends behind these: how a name is looked for in bytes
-/// that cannot be parsed.
+/// Without quotes, backslashes and the line ends behind these.
 [[nodiscard]] std::string unquoted(std::string_view bytes);
+/// The bytes of a configuration that cannot be parsed: it may need whatever file they speak of, by
+/// its last name and however it is quoted.
+class UnparsedText {
+ public:
+  explicit UnparsedText(std::string_view bytes) : bare_(unquoted(bytes)) {}
+  [[nodiscard]] bool speaks_of(std::string_view file_name) const {
+    return bare_.contains(unquoted(file_name));
+  }
+  /// Bytes that a look goes through.
+  [[nodiscard]] std::size_t size() const { return bare_.size(); }
+
+ private:
+  std::string bare_;
+};
 /// Whether it may be this file, below the root: an absolute name by all of it, another by its end.
 /// Links are not followed.
 [[nodiscard]] bool may_be(const NeededFile& needed, const RawPath& path);

@@ -1,5 +1,3 @@
-#include "remediate/run/named_file.h"
-
 #include "world.h"
 
 // A line that has PHP run a file with every page: the line goes before the file and comes back
@@ -79,7 +77,7 @@ const OperationReport& line_of(const RunReport& report) {
 
 }  // namespace
 
-TEST_CASE("line and file go and come back", "[named_file]") {
+TEST_CASE("line and file go and come back", "[line_order]") {
   Prepended prepended;
   const RunReport applied = must(prepended.world.apply(prepended.plan));
   CHECK(applied.status == "done");
@@ -90,7 +88,7 @@ TEST_CASE("line and file go and come back", "[named_file]") {
   CHECK(prepended.world.exists(named));
 }
 
-TEST_CASE("a file stays while the line that names it could not be taken out", "[named_file]") {
+TEST_CASE("a file stays while the line that names it could not be taken out", "[line_order]") {
   Prepended prepended;
   prepended.fails("exchange", "op-0001.new");
   const RunReport applied = must(prepended.world.apply(prepended.plan));
@@ -110,7 +108,7 @@ TEST_CASE("a file stays while the line that names it could not be taken out", "[
   CHECK(prepended.world.read(ini) == with_line);
 }
 
-TEST_CASE("a line does not come back before the file that it names", "[named_file]") {
+TEST_CASE("a line does not come back before the file that it names", "[line_order]") {
   Prepended prepended;
   must(prepended.world.apply(prepended.plan));
   bool other = false;
@@ -144,7 +142,7 @@ TEST_CASE("a line does not come back before the file that it names", "[named_fil
   CHECK((prepended.world.read(ini) == with_line) == !other);
 }
 
-TEST_CASE("a file in the place of the one that was taken is enough", "[named_file]") {
+TEST_CASE("a file in the place of the one that was taken is enough", "[line_order]") {
   Prepended prepended;
   must(prepended.world.apply(prepended.plan));
   prepended.world.file(named, "the operator's own\n");
