@@ -36,8 +36,7 @@ std::string UnknownNeeds::against(const RawPath& path) {
         how = " may name it, which there are too many such files to look for,";
       } else {
         left_ -= text.size();
-        if (text.speaks_of(path.name()))
-          how = " names it and may have PHP run it with every page";
+        if (text.speaks_of(path.name())) how = " names it and may have PHP run it with every page";
       }
     }
     if (how != nullptr)

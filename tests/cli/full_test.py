@@ -2,6 +2,7 @@
 target, while a run is applied, rolled back or finalized. Whatever the command then says is true,
 and with room again everything is done or taken back.
 """
+import json
 import os
 import shutil
 
@@ -180,6 +181,61 @@ class Full(Case):
             self.empty()
             self.undone(recovery)
         self.each(body)
+
+
+class Outbox(Case):
+    """What cannot go back to its place is copied out, whatever disk is gone."""
+
+    def setUp(self):
+        super().setUp()
+        if NO_MOUNTS:
+            self.skipTest(NO_MOUNTS)
+        self.inner = self.scene.root / "data"
+        self.inner.mkdir()
+        self.scene.playbooks[0].write_text(json.dumps(scene.playbook(
+            scopes=[{"id": "web", "folder": ["/www", "/data"], "include": ["**/*.php"]}])))
+        mount("-t", "tmpfs", "-o", "size=8m", "none", self.inner)
+        self.addCleanup(unmount, self.inner)
+        self.inner.chmod(0o755)
+        self.scene.shell("www/here.php")
+        self.lost = self.scene.shell("data/there.php").read_bytes()
+        self.run_id = self.applied()
+        [self.operation] = [one["id"] for one in self.scene.plan()["operations"]
+                            if one["path"]["display"] == "data/there.php"]
+        self.outbox = self.scene.base / "outbox"
+
+    def rollback(self, *options):
+        return self.ok(self.scene.json("rollback", self.run_id, *options), 6).json()
+
+    def test_the_disk_of_the_file_is_gone(self):
+        unmount(self.inner)
+        document = self.rollback()
+        self.assertEqual(self.outcome(document, self.operation), "failed")
+        self.assertIn("is not there", self.reason(document, self.operation))
+        self.assertTrue((self.scene.root / "www/here.php").exists())
+        document = self.rollback("--outbox", self.outbox)
+        self.assertEqual(self.outcome(document, self.operation), "in_outbox")
+        [copy] = self.outbox.iterdir()
+        self.assertEqual(copy.read_bytes(), self.lost)
+        self.assertEqual(list(self.inner.iterdir()), [])
+
+    def test_the_outbox_is_full(self):
+        unmount(self.inner)
+        self.outbox.mkdir()
+        mount("-t", "tmpfs", "-o", "size=64k", "none", self.outbox)
+        self.addCleanup(unmount, self.outbox)
+        free = os.statvfs(self.outbox)
+        with open(self.outbox / "filler", "wb") as filler:
+            os.posix_fallocate(filler.fileno(), 0, free.f_bfree * free.f_frsize)
+        document = self.rollback("--outbox", self.outbox)
+        self.assertEqual(self.outcome(document, self.operation), "conflict")
+        self.assertIn("no copy in the outbox", self.reason(document, self.operation))
+        self.assertEqual([one.name for one in self.outbox.iterdir()], ["filler"])
+        (self.outbox / "filler").unlink()
+        document = self.rollback("--outbox", self.outbox)
+        self.assertEqual(self.outcome(document, self.operation), "in_outbox")
+        [copy] = self.outbox.iterdir()
+        self.assertEqual(copy.read_bytes(), self.lost)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,33 @@ class Same(Yara):
         self.assertIn("nothing", said)
 
 
+class NoProcesses(Yara):
+    """Where no process for YARA can be made, only rules that are to be asked suffer."""
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("strace"):
+            self.skipTest("strace is not installed")
+        self.scene.shell("www/a.php")
+        self.scene.playbooks[0].write_text(json.dumps(scene.playbook()))
+        # The first memory of its own that a plan makes is that of a worker.
+        self.scene.prefix = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=memfd_create", "-e",
+                             "inject=memfd_create:error=EMFILE:when=1"]
+
+    def test_a_plan_without_rules_is_as_ever(self):
+        document = self.ok(self.scene.json("plan", "--root", self.scene.root, "-p",
+                                           self.scene.playbooks[0])).json()
+        self.assertEqual([one["address"] for one in document["operations"]], ["www/a.php"])
+
+    def test_a_plan_with_rules_says_why_not(self):
+        self.scene.prefix, prefix = [], self.scene.prefix
+        self.ok(self.check(RULES))
+        self.scene.prefix = prefix
+        ended = self.scene.json("plan", "--root", self.scene.root, "-p", self.scene.playbooks[0])
+        said = self.refused(ended, 1, "io", "YARA cannot be run in processes of its own")
+        self.assertIn("make room for a worker", said)
+
+
 class Bounds(Yara):
     """One hostile file among others."""
 

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "world.h"
 
 // A line that has PHP run a file with every page: the line goes before the file and comes back
@@ -12,7 +14,7 @@ constexpr const char* with_line =
     "; a good line\nauto_prepend_file = shell-a.php\nmemory_limit = 8M\n";
 constexpr const char* without_line = "; a good line\nmemory_limit = 8M\n";
 
-playbook::Playbook line_playbook() {
+playbook::Playbook line_playbook(const std::string& configuration) {
   playbook::Playbook playbook;
   playbook.id = "playbook--11111111-2222-3333-4444-888888888888";
   playbook.name = "Test line";
@@ -23,7 +25,7 @@ playbook::Playbook line_playbook() {
   line.name = "A file before every page";
   line.authorises = playbook::Authorises::remove;
   line.setting = playbook::SettingCondition{
-      "php-user-ini", {{"/www/.user.ini", playbook::Spelling::posix}}, {}, "directive", "", {}};
+      "php-user-ini", {{"/" + configuration, playbook::Spelling::posix}}, {}, "directive", "", {}};
   playbook::AttributeTest test;
   test.name = "name";
   test.equals = "auto_prepend_file";
@@ -38,15 +40,19 @@ playbook::Playbook line_playbook() {
   return playbook;
 }
 
+bool is_of_named_file(std::string_view name) {
+  return name == "shell-a.php" || name.starts_with("op-0003") || name.starts_with("op-0004");
+}
+
 struct Prepended {
   MemoryWorld memory;
   World& world = *memory.world;
   plan::PlanFile plan;
   std::string run;
 
-  Prepended() {
-    world.file(ini, with_line, 0640);
-    world.first = {line_playbook()};
+  explicit Prepended(const char* configuration = ini) {
+    world.file(configuration, with_line, 0640);
+    world.first = {line_playbook(configuration)};
     plan = world.plan();
     run = run_name(plan.plan);
   }
@@ -150,6 +156,90 @@ TEST_CASE("a file in the place of the one that was taken is enough", "[line_orde
   options.only = {"line"};
   CHECK(must(prepended.world.rollback(prepended.run, options)).status == "done");
   CHECK(prepended.world.read(ini) == with_line);
+}
+
+TEST_CASE("a rollback that was killed knows which files it was to bring back", "[line_order]") {
+  const bool line_alone = GENERATE(false, true);
+  INFO((line_alone ? "the line alone" : "all"));
+  RollbackOptions options;
+  if (line_alone) options.only = {"line"};
+  std::size_t resumed_lines = 0;
+  for (std::size_t at = 0;; ++at) {
+    Prepended prepended;
+    World& world = prepended.world;
+    must(world.apply(prepended.plan));
+    std::size_t count = 0;
+    bool dead = false, dies = true;
+    prepended.memory.host.set_fault_hook(
+        [&](std::string_view operation, std::string_view name) -> std::optional<Error> {
+          dead = dead || (dies && count++ == at);
+          if (dead || (operation == "rename" && is_of_named_file(name)))
+            return Error{Code::io, "injected fault", ""};
+          return std::nullopt;
+        });
+    (void)world.rollback(prepended.run, options);
+    const bool killed = std::exchange(dead, false);
+    dies = false;
+    INFO("killed at call " << at);
+    const bool was_open = world.read(ini) == without_line;
+    const RunReport resumed = must(world.resume(prepended.run));
+    prepended.works();
+    if (!killed) break;
+    INFO(text(resumed));
+    if (resumed.phase != "rollback") continue;
+    resumed_lines += was_open ? 1 : 0;
+    CHECK(line_of(resumed).outcome == (line_alone ? "restored" : "failed"));
+    CHECK(world.read(ini) == (line_alone ? with_line : without_line));
+    CHECK_FALSE(world.exists(named));
+  }
+  CHECK(resumed_lines > 2);
+}
+
+TEST_CASE("what a killed rollback left is brought back though another one ended since",
+          "[line_order]") {
+  Prepended prepended;
+  World& world = prepended.world;
+  must(world.apply(prepended.plan));
+  bool dead = false;
+  prepended.memory.host.set_fault_hook([&](std::string_view operation, std::string_view name) {
+    dead = dead || (operation == "rename" && name.starts_with("op-"));
+    return dead ? std::optional(Error{Code::io, "the process is gone", ""}) : std::nullopt;
+  });
+  (void)world.rollback(prepended.run);
+  prepended.works();
+  REQUIRE(dead);
+  RollbackOptions other;
+  other.only = {"vdir-x"};
+  CHECK(must(world.rollback(prepended.run, other)).status == "done");
+  const RunReport resumed = must(world.resume(prepended.run));
+  INFO(text(resumed));
+  CHECK(resumed.status == "done");
+  CHECK(line_of(resumed).outcome == "restored");
+  CHECK(operation(resumed, named).outcome == "restored");
+  CHECK(world.read(ini) == with_line);
+}
+
+TEST_CASE("a configuration that nobody can read any more keeps what is below it", "[line_order]") {
+  Prepended prepended("www/sub/.user.ini");
+  World& world = prepended.world;
+  world.stop = true;
+  REQUIRE(must(world.apply(prepended.plan)).interrupted);
+  world.stop = false;
+  world.remove("www/sub/.user.ini");
+  const FileKind kind = GENERATE(FileKind::symlink, FileKind::directory, FileKind::fifo);
+  INFO(kind_name(kind));
+  must(prepended.memory.host.plant(world.target() + "/www/sub/.user.ini", kind,
+                                   kind == FileKind::symlink ? "/nowhere" : ""));
+  const RunReport resumed = must(world.resume(prepended.run));
+  INFO(text(resumed));
+  CHECK(resumed.status == "partial");
+  CHECK(operation(resumed, "www/sub/shell-b.php").outcome == "refused");
+  CHECK(operation(resumed, "www/sub/shell-b.php").reason.find("cannot be read or parsed") !=
+        std::string::npos);
+  CHECK(world.exists("www/sub/shell-b.php"));
+  CHECK(operation(resumed, "www/data/shell-d.php").outcome == "quarantined");
+  CHECK_FALSE(world.exists("www/data/shell-d.php"));
+  CHECK(must(world.verify(prepended.run)).ok());
 }
 
 }  // namespace remediate::run::test
