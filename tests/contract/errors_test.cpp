@@ -15,6 +15,7 @@
 #include "remediate/host/child.h"
 #include "remediate/host/confine.h"
 #include "remediate/host/durable.h"
+#include "remediate/host/link_reader.h"
 #include "tests/contract/failing_calls.h"
 #include "tests/contract/host_worlds.h"
 
@@ -45,6 +46,7 @@ struct Scene {
     make_file(*folder, "inner", "inner\n");
     make_folder(*folder, "deep");
     make_folder(world.root(), "empty");
+    world.plant_link("link", "nowhere");
     const std::string path = world.root_path() + "/file";
     (void)::setxattr(path.c_str(), "user.one", "1", 1, 0);
     (void)::setxattr(path.c_str(), "user.two", "2", 1, 0);
@@ -110,6 +112,8 @@ std::vector<Operation<World>> operations() {
       {"open it again",
        [](S& s) { return told(s.root().open_directory(RawPath(), Mounts::stay)); }},
       {"stat_entry", [](S& s) { return told(s.root().stat_entry("file")); }},
+      {"read_link",
+       [](S& s) { return told(dynamic_cast<host::LinkReader&>(s.root()).read_link("link")); }},
       {"open to read", [](S& s) { return told(s.root().open_file("file", Access::read)); }},
       {"open to write", [](S& s) { return told(s.root().open_file("file", Access::read_write)); }},
       {"create", [](S& s) { return told(s.root().create_file("new", 0600)); }},
@@ -136,7 +140,7 @@ std::vector<Operation<World>> operations() {
            return true;
          });
          if (!listed) return listed;
-         return expect(seen == 5, "a short list");
+         return expect(seen == 6, "a short list");
        }},
       {"times of a folder", [](S& s) { return s.folder->set_times({1, 2}, {3, 4}); }},
       {"inode_flags", [](S& s) { return told(s.root().inode_flags()); }},
@@ -335,6 +339,18 @@ TEMPLATE_TEST_CASE("what no caller may ask for is refused before the system is a
   CHECK(code_of(other.root().link_file(*file, "new")) == Code::internal);
   CHECK(code_of(other.root().rename("file", world.root(), "new")) == Code::internal);
   CHECK(code_of(other.root().exchange("file", world.root(), "file")) == Code::internal);
+}
+
+TEMPLATE_TEST_CASE("a link that is longer than any is not told by half", "[errors]", KernelWorld,
+                   StepwiseWorld) {
+  TestType world;
+  world.plant_link("link", "target");
+  const auto& links = dynamic_cast<const host::LinkReader&>(world.root());
+  {
+    const FailingCall longer("readlinkat", 0, 1, 4097);
+    CHECK(code_of(links.read_link("link")) == Code::limit);
+  }
+  CHECK(must(links.read_link("link")) == "target");
 }
 
 TEMPLATE_TEST_CASE("every kind of entry is told", "[errors]", KernelWorld, StepwiseWorld) {

@@ -166,6 +166,8 @@ WRAP(int, renameat2, "renameat2",
 WRAP(int, unlinkat, "unlinkat", (int at, const char* path, int flags), (at, path, flags))
 WRAP(ssize_t, readlink, "readlink", (const char* path, char* into, std::size_t size),
      (path, into, size))
+WRAP(ssize_t, readlinkat, "readlinkat", (int at, const char* path, char* into, std::size_t size),
+     (at, path, into, size))
 WRAP(int, access, "access", (const char* path, int mode), (path, mode))
 WRAP(int, gethostname, "gethostname", (char* into, std::size_t size), (into, size))
 WRAP(int, pipe2, "pipe2", (int* ends, int flags), (ends, flags))
@@ -199,6 +201,9 @@ WRAP(ssize_t, __pread64_chk, "pread",
      (int fd, void* into, std::size_t size, off_t at, std::size_t room), (fd, into, size, at, room))
 WRAP(ssize_t, __readlink_chk, "readlink",
      (const char* path, char* into, std::size_t size, std::size_t room), (path, into, size, room))
+WRAP(ssize_t, __readlinkat_chk, "readlinkat",
+     (int at, const char* path, char* into, std::size_t size, std::size_t room),
+     (at, path, into, size, room))
 WRAP(int, __gethostname_chk, "gethostname", (char* into, std::size_t size, std::size_t room),
      (into, size, room))
 WRAP(int, __poll_chk, "poll", (pollfd * waiting, nfds_t count, int timeout, std::size_t room),

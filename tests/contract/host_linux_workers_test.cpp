@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "remediate/host/confine.h"
+#include "remediate/host/posix/worker_message.h"
 #include "remediate/host/workers.h"
 #include "tests/contract/host_worlds.h"
 
@@ -68,6 +69,13 @@ host::Work::Answer answer(std::string_view request, std::string_view content) {
   if (request == "fork" && ::fork() == 0) ::_exit(0);
   if (request == "socket") (void)::socket(AF_UNIX, SOCK_STREAM, 0);
   if (request == "write content") const_cast<char&>(content.front()) = 'x';
+  if (request == "answer more than was asked") {
+    // To the one socket that a worker has, whatever its number.
+    for (int fd = 0; fd < 64; ++fd)
+      for (const std::uint64_t ahead : {std::uint64_t{2}, std::uint64_t{1000}})
+        (void)host::posix::send(fd, {.kind = host::posix::Message::Kind::answer, .id = ahead},
+                                "a lie");
+  }
   if (request == "pid") return {.bytes = std::to_string(::getpid()), .last = false};
   return {.bytes = std::string(request) + ":" + prepared + ":" + std::to_string(content.size()) +
                    ":" + std::string(content.substr(0, 10)),
@@ -189,6 +197,14 @@ TEST_CASE("workers: they can open, start and reach nothing, nor change what they
   CHECK(works(*workers));
 }
 
+TEST_CASE("workers: an answer that nobody asked for is none") {
+  const auto workers = some({.workers = 1});
+  const auto said = workers->ask("answer more than was asked", "content", 5s);
+  CHECK(said.value() == "answer more than was asked::7:content");
+  const auto next = workers->ask("echo", "12345", 5s);
+  CHECK(next.value() == "echo::5:12345");
+}
+
 TEST_CASE("workers: content and requests that are too long are told") {
   const auto workers = some({.max_content = 1u << 20});
   const auto said = workers->ask("echo", std::string((1u << 20) + 1, 'x'), 5s);
@@ -196,6 +212,10 @@ TEST_CASE("workers: content and requests that are too long are told") {
   CHECK(said.error().message.find("1048577 bytes") != std::string::npos);
   CHECK_FALSE(workers->ask(std::string(host::max_worker_message + 1, 'x'), "", 5s).has_value());
   CHECK(workers->ask("echo", std::string(1u << 20, 'x'), 5s).has_value());
+  // The memory of long content is given back; what follows is not of it.
+  const auto more = some({.workers = 1});
+  CHECK(more->ask("echo", std::string(3u << 20, 'x'), 5s).value() == "echo::3145728:xxxxxxxxxx");
+  CHECK(more->ask("echo", "12345", 5s).value() == "echo::5:12345");
 }
 
 TEST_CASE("workers: a preparation that hangs or ends is an error, and so is all that follows") {

@@ -229,6 +229,7 @@ TEST_CASE("an inode in memory that is fixed stays as it is, whatever its kind", 
   CHECK(told(root.replace("other", "file"))->code == Code::permission);
   CHECK(told(root.remove_file("file"))->code == Code::permission);
   CHECK(told(root.remove_directory("empty"))->code == Code::permission);
+  CHECK(told(root.remove_directory("none"))->code == Code::not_found);
   CHECK(told(root.link_file(*scene.read, "new"))->code == Code::permission);
   CHECK(told(scene.read->set_times({1, 2}, {3, 4}))->code == Code::permission);
   CHECK(must(scene.read->restore_metadata({}, Privileges::keep)).size() == 3);
@@ -264,6 +265,9 @@ TEST_CASE("two names of one inode in memory: neither a swap nor an overwrite tak
   CHECK(told(scene.root->replace("empty", "file"))->code == Code::refused);
   CHECK(told(scene.root->replace("file", "empty"))->code == Code::refused);
   CHECK(snapshot(scene) == before);
+  must(scene.root->replace("file", "third"));
+  CHECK(read_file(*scene.root, "third") == "bytes");
+  CHECK(told(scene.root->stat_entry("file"))->code == Code::not_found);
 }
 
 TEST_CASE("what a file in memory cannot hold or may not do is refused", "[host][memory]") {
@@ -306,6 +310,17 @@ TEST_CASE("paths in memory are followed as by a shell, and no further", "[host][
   CHECK(told(scene.links().read_link("none"))->code == Code::not_found);
   CHECK(told(scene.links().read_link("a/b"))->code == Code::bad_input);
   CHECK(must(scene.links().read_link("link")) == "file");
+}
+
+TEST_CASE("a host in memory is the superuser of the machine that it is told to be",
+          "[host][memory]") {
+  MemoryWorld world;
+  CHECK(world.host().user() == 0);
+  CHECK(world.host().superuser());
+  world.host().set_identity({.machine_id = "m", .host_name = "n", .boot_id = "b"});
+  CHECK(world.host().identity().machine_id == "m");
+  CHECK(world.host().identity().host_name == "n");
+  CHECK(world.host().identity().boot_id == "b");
 }
 
 TEST_CASE("what is planted or run in memory has to have a free name or be a file",

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <set>
 
+#include "remediate/host/link_reader.h"
 #include "tests/contract/host_worlds.h"
 
 using namespace remediate;
@@ -133,6 +134,25 @@ TEMPLATE_TEST_CASE("symbolic links are followed at no component", "[host]", Kern
   CHECK(must(root.stat_entry("moved")).kind == FileKind::symlink);
   must(root.remove_file("moved"));
   CHECK(read_file(*leaf, "file") == "bytes");
+}
+
+TEMPLATE_TEST_CASE("the text of a link is read as it is, and of nothing else", "[host]",
+                   KernelWorld, StepwiseWorld, MemoryWorld) {
+  TestType world;
+  const auto* links = dynamic_cast<const host::LinkReader*>(&world.root());
+  REQUIRE(links != nullptr);
+  make_file(world.root(), "file", "x");
+  make_folder(world.root(), "folder");
+  const std::string odd = "../\xff\x1b[2J/" + std::string(4000, 'n');
+  world.plant_link("link", odd);
+  world.plant_link("again", "link");
+  CHECK(must(links->read_link("link")) == odd);
+  CHECK(must(links->read_link("again")) == "link");
+  CHECK(code_of(links->read_link("file")) == Code::refused);
+  CHECK(code_of(links->read_link("folder")) == Code::refused);
+  CHECK(code_of(links->read_link("none")) == Code::not_found);
+  for (const char* name : {"", ".", "..", "a/link", "/link"})
+    CHECK(code_of(links->read_link(name)) == Code::bad_input);
 }
 
 TEMPLATE_TEST_CASE("what is not a regular file is refused at once", "[host]", KernelWorld,

@@ -3,8 +3,10 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -295,6 +297,63 @@ TEST_CASE("a process that is hardened has its three streams or does not run", "[
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGABRT);
+}
+
+namespace {
+
+/// The exit code of `body`, which runs in a process of its own.
+int code_apart(const std::function<bool()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body() ? 0 : 1);
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+bool leads_to_null(int fd, int access) {
+  struct stat here = {}, null = {};
+  return ::fstat(fd, &here) == 0 && ::stat("/dev/null", &null) == 0 &&
+         here.st_rdev == null.st_rdev && (::fcntl(fd, F_GETFL) & O_ACCMODE) == access;
+}
+
+}  // namespace
+
+TEST_CASE("a hardened process keeps no descriptor and has three streams", "[errors]") {
+  CHECK(code_apart([] {
+          const int left = ::open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+          for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+          host::harden_process();
+          return left > 2 && ::fcntl(left, F_GETFD) < 0 && leads_to_null(0, O_RDONLY) &&
+                 leads_to_null(1, O_WRONLY) && leads_to_null(2, O_WRONLY);
+        }) == 0);
+}
+
+TEST_CASE("a signal to stop is noticed once, and not where it was ignored before", "[errors]") {
+  CHECK(code_apart([] {
+          static std::atomic<bool> stop{false};
+          std::signal(SIGHUP, SIG_IGN);  // as nohup starts a program
+          std::signal(SIGTERM, SIG_DFL);
+          host::stop_on_signal(stop);
+          (void)std::raise(SIGHUP);
+          if (stop) return false;
+          (void)std::raise(SIGTERM);
+          return stop.load();
+        }) == 0);
+}
+
+TEST_CASE("a person is at a terminal and not at a file", "[errors]") {
+  CHECK(code_apart([] {
+          const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+          const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+          if (terminal < 0 || null < 0) return false;
+          const std::pair<int, host::Stream> streams[] = {
+              {0, host::Stream::input}, {1, host::Stream::output}, {2, host::Stream::error}};
+          for (const auto& [fd, stream] : streams) {
+            if (::dup2(terminal, fd) < 0 || !host::is_terminal(stream)) return false;
+            if (::dup2(null, fd) < 0 || host::is_terminal(stream)) return false;
+          }
+          return true;
+        }) == 0);
 }
 
 TEST_CASE("who and where this is, without the calls that tell it best", "[errors]") {

@@ -42,6 +42,7 @@ const host::Work& work() {
         return "made " + std::string(bytes);
       },
       .answer = [](std::string_view request, std::string_view content) -> host::Work::Answer {
+        if (request == "pid") return {.bytes = std::to_string(::getpid()), .last = false};
         if (request == "odd") throw std::runtime_error("odd");
         return {.bytes = std::string(request) + " " + std::string(content), .last = false};
       }};
@@ -103,6 +104,7 @@ TEST_CASE("a nursery that does not get its walls ends before anything hostile is
   INFO("the second of a call");
   without(calls("prctl", 1, 1, EPERM));      // the first is about the end of the parent
   without(calls("open", 0, 0, EMFILE));      // /dev/null
+  without(calls("read", 0, 0, EIO));         // the first message
   without(calls("setrlimit", 0, 0, EPERM));  // no core dump
   without(calls("setrlimit", 1, 1, EPERM));  // memory
   without(calls("getrlimit", 0, 0, EPERM));
@@ -228,11 +230,33 @@ TEST_CASE("a preparation that fails is told, whatever failed", "[errors][workers
     const FailingCall failing("poll", EIO);
     CHECK(workers->prepare("it").error().message == failed + "took too long");
   }
+  {
+    // What the nursery made does not reach the asking process, which writes first.
+    const CallHook unsaid(calls("write", 0, 0, EPIPE));
+    const auto workers = must(start());
+    const CallHook none([](const std::string&) { return std::nullopt; });
+    CHECK(workers->prepare("it").error().message ==
+          failed + "took too long, or more memory than it may have");
+  }
   // Another message than the one that is due: all zeros.
   const auto workers = must(start());
   const FailingCall odd("read", 0, 1, 32);
   CHECK(workers->prepare("it").error().message ==
         failed + "took too long, or more memory than it may have");
+}
+
+TEST_CASE("a question to a worker that ended unseen is not answered by the next one",
+          "[errors][workers]") {
+  const auto workers = must(start());
+  const auto pid = static_cast<pid_t>(std::stol(asked(*workers, "pid")));
+  REQUIRE(::kill(pid, SIGKILL) == 0);
+  std::this_thread::sleep_for(100ms);
+  {
+    const FailingCall unseen("poll", 0, 1, 0);  // nothing to read, it says
+    CHECK(asked(*workers, "lost") == "error: the process that did it was ended by signal 9");
+  }
+  CHECK(asked(*workers) == "say it");
+  CHECK(asked(*workers, "more") == "more it");
 }
 
 TEST_CASE("workers belong to the process that started them", "[errors][workers]") {

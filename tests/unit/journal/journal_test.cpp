@@ -265,6 +265,48 @@ TEST_CASE("after a write or flush that failed the journal refuses everything", "
   CHECK(folder.bytes().starts_with(before));
 }
 
+TEST_CASE("every call that fails while a journal is made or opened is told", "[journal]") {
+  std::size_t tries = 0;
+  for (const bool looks : {false, true})
+    for (const char* what : {"made", "opened", "opened with a torn end", "made, too little space"})
+      for (std::size_t at = 0;; ++at) {
+        REQUIRE(at < 100);
+        Folder folder;
+        const std::string name = what;
+        const bool torn = name == "opened with a torn end";
+        const std::string bytes = name.starts_with("opened") ? filled(folder) : "";
+        if (torn) folder.write(bytes + "{\"seq\":");
+        if (name == "made, too little space")
+          must(folder.host.limit_mount("/", {.free_bytes = 1000, .free_files = 10}, true));
+        std::size_t calls = 0;
+        std::string failed;
+        const auto hook = [&](std::string_view operation, std::string_view) {
+          if (calls++ != at) return std::optional<Error>();
+          failed = operation;
+          return std::optional(Error{Code::permission, "planted", ""});
+        };
+        if (looks)
+          folder.host.set_look_hook(hook);
+        else
+          folder.host.set_fault_hook(hook);
+        const auto journal =
+            bytes.empty() ? Journal::create(*folder.directory, "run.jsonl", reserve, folder.host)
+                          : folder.reopen();
+        folder.host.set_look_hook({});
+        folder.host.set_fault_hook({});
+        INFO(name << ", call " << at << ", " << failed);
+        if (!bytes.empty()) CHECK(folder.bytes().starts_with(bytes));
+        if (failed.empty()) {
+          CHECK(journal.has_value() == (name != "made, too little space"));
+          break;
+        }
+        ++tries;
+        REQUIRE_FALSE(journal);
+        CHECK(journal.error().code == Code::permission);
+      }
+  CHECK(tries >= 15);
+}
+
 TEST_CASE("a journal that was damaged is not opened and not changed", "[journal]") {
   Folder folder;
   std::string bytes = filled(folder);
