@@ -31,8 +31,10 @@ fi
 # its last function would pass for one that went on.
 out=$PWD/build/coverage
 rm -rf "$out/profiles" && mkdir -p "$out/profiles"
+# Programs that count are slow: the bounds of the tests are for those that do not.
+find "$out" -name CTestTestfile.cmake -exec sed -i 's/TIMEOUT "[0-9]*"/TIMEOUT "3000"/' {} +
 tests() {
-  timeout 3000 ctest --test-dir "$out" -j"$jobs" --timeout 1500 --no-tests=error --output-on-failure \
+  timeout 7200 ctest --test-dir "$out" -j"$jobs" --timeout 3000 --no-tests=error --output-on-failure \
     "$@" >>"$out/tests.log" || echo "some tests failed: see $out/tests.log" >&2
 }
 begun=$SECONDS
@@ -57,4 +59,5 @@ for format in lcov text; do
   llvm-cov-19 export -format=$format -skip-expansions -instr-profile "$out/all.profdata" "${objects[@]:1}" \
     quarantine remediate/journal remediate/run remediate/host >"$out/all.$format" 2>"$out/export.log"
 done
-exec python3 tests/coverage/judge.py "${list[@]}" "$PWD" "$out/all.lcov" "$out/all.text" tests/coverage/explained.tsv
+grep -E '[*]{3}(Failed|Timeout|Not Run|Exception)' "$out/tests.log" || true
+exec python3 tests/coverage/judge.py --coarse "${list[@]}" "$PWD" "$out/all.lcov" "$out/all.text" tests/coverage/explained.tsv

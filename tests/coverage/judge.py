@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Judges coverage: what no test reached must be explained, branch by branch.
 
-judge.py [--list] ROOT LCOV JSON EXPLAINED    (both as llvm-cov exports them)
+judge.py [--list] [--coarse] ROOT LCOV JSON EXPLAINED    (both as llvm-cov exports them)
 judge.py --self-test
 
 EXPLAINED has a row for each uncovered place, keyed by what the source says and not by where it
@@ -12,7 +12,9 @@ stands: path, function, source text without its indent, what is missing, reason,
   missing   "line", "1f" (condition 1 of the line is never false), "2t", separated by commas; "*" for
             whatever is missing there. With a "?" behind it is missing in some runs only.
 Everything that is missing needs a row, and every row must name what is missing. `--list` prints the
-rows that are lacking, with "?" as their reason. Exit 0: nothing is unexplained and no row is stale.
+rows that are lacking, with "?" as their reason; `--coarse` prints how many lines and branches each
+row stands for that leaves its function, its text or what is missing open: its reason has to hold for
+all of them. Exit 0: nothing is unexplained and no row is stale.
 """
 
 import collections
@@ -113,6 +115,10 @@ class Row:
         self.pattern = re.compile(".*".join(map(re.escape, text.split("..."))))
         self.places = {one.strip().rstrip("?"): one.strip().endswith("?") for one in missing.split(",")}
         self.used = set()
+        self.count = 0  # lines and branches that it explains
+
+    def coarse(self):
+        return "..." in self.text or "*" in self.places or self.function == "*"
 
     def fits(self, path, function, text):
         return (fnmatch.fnmatchcase(path, self.path) and self.function in ("*", function)
@@ -121,6 +127,7 @@ class Row:
     def takes(self, missing):
         taken = missing if "*" in self.places else missing & set(self.places)
         self.used |= {"*"} if taken and "*" in self.places else taken
+        self.count += len(taken)
         return taken
 
     def stale(self):
@@ -148,7 +155,7 @@ def percent(part, whole):
 
 
 def judge(root, lcov, export, explained_path):
-    """The table's rows, what nobody explained, and what is explained but reached."""
+    """The table's rows, what nobody explained, what is explained but reached, and the coarse rows."""
     sources = read_sources(lcov, export, root)
     rows = read_explained(explained_path)
     names = short_names({name for one in sources.values() for _, _, name in one.functions})
@@ -182,15 +189,15 @@ def judge(root, lcov, export, explained_path):
             if left:
                 unexplained.append((path, number, function, text[number - 1], ",".join(sorted(left))))
     stale = [(row, place) for row in rows for place in row.stale()]
-    return totals, unexplained, stale
+    return totals, unexplained, stale, [row for row in rows if row.coarse()]
 
 
 def report(arguments):
-    show = "--list" in arguments
-    arguments = [one for one in arguments if one != "--list"]
+    show, show_coarse = "--list" in arguments, "--coarse" in arguments
+    arguments = [one for one in arguments if one not in ("--list", "--coarse")]
     if len(arguments) != 4:
         sys.exit(__doc__)
-    totals, unexplained, stale = judge(*arguments)
+    totals, unexplained, stale, coarse = judge(*arguments)
     print("| Folder | Lines | Branches | Explained | Unexplained |\n|---|---|---|---|---|")
     for folder, total in totals.items():
         if not total["lines"]:
@@ -203,6 +210,8 @@ def report(arguments):
             print("\t".join((path, function, text, missing, "?")))
         else:
             print(f"{path}:{number}: {missing}: {text}")
+    for row in coarse if show_coarse else ():
+        print(f"{arguments[3]}:{row.number}: stands for {row.count}: {row.path} {row.function}: {row.text}")
     for row, place in stale:
         print(f"{arguments[3]}:{row.number}: fits nothing that is missing: {place}: {row.text}")
     return 1 if unexplained or stale else 0
@@ -255,12 +264,15 @@ def self_test():
         (both.replace("Thing::look", "Thing::other"), 1, 1, ["2t"], ["2t"]),
         (both.replace("Thing::look", "*"), 1, 1, [], []),
         (both.replace("a > 1", "a > 2"), 1, 1, ["2t"], ["2t"]),
-        (both.replace("(a > 1 &&", "(...&&"), 1, 1, [], []),
+        (both.replace("a > 1 &&", "...&&"), 1, 1, [], []),
         (both.replace("quarantine/", "remediate/run/"), 1, 1, ["2t"], ["2t"]),
         (both + KEY + "if (b == 9) return 4;\t1t\tnever nine\n", 1, 1, [], ["1t"]),
         (both + KEY + "if (b == 9) return 4;\t1t\tnever nine\n", 0, 1, [], []),
-        ("# nothing\n\n" + KEY + "...\t*\twhole function\n", 0, 0, [], []),
+        (KEY + "...\t*\twhole function\n", 0, 0, [], []),
+        ("# nothing\n\n" + both, 1, 1, [], []),
     )
+    counts = {both.replace("2t", "*"): [1], both.replace("Thing::look", "*"): [1],
+              both.replace("a > 1 &&", "...&&"): [1], KEY + "...\t*\twhole function\n": [3]}
     bad = 0
     with tempfile.TemporaryDirectory() as root:
         os.mkdir(os.path.join(root, "quarantine"))
@@ -270,8 +282,9 @@ def self_test():
             for path, text in zip(paths, texts):
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
-            totals, found, rotten = judge(root, *paths[1:])
+            totals, found, rotten, coarse = judge(root, *paths[1:])
             if ([one[-1] for one in found] != unexplained or [place for _, place in rotten] != stale
+                    or [row.count for row in coarse] != counts.get(rows, [])
                     or totals["quarantine"]["branches"] != 6):
                 bad += 1
                 print(f"case {number}: {dict(totals['quarantine'])}, unexplained {found}, stale {rotten}")
