@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -66,23 +67,36 @@ struct RegexMatcher::Impl {
   Groups groups;  // nothing is built in it
   std::shared_ptr<const Groups> current = std::make_shared<const Groups>();
   bool built = false;
+  bool building = false;
+  std::condition_variable built_or_not;
   std::uint64_t left = UINT64_MAX;  // to search before it is worth it; then no more
-  std::mutex mutex;                 // for these three and the thread
+  std::mutex mutex;                 // for these and the thread
   std::jthread builder;             // the last, so that it ends first
 
   /// What a search uses that asks for so many bytes times expressions.
   [[nodiscard]] std::shared_ptr<const Groups> use(std::uint64_t work) {
-    const std::lock_guard lock(mutex);
-    if (left == UINT64_MAX) return current;
-    left -= std::min(left, work);
-    if (left > 0) return current;
-    left = UINT64_MAX;
-    try {
-      builder = std::jthread([this] { publish(); });
-    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
-      // No thread to be had: each is asked alone for good.
+    std::unique_lock lock(mutex);
+    if (left != UINT64_MAX) {
+      left -= std::min(left, work);
+      if (left == 0) start();
     }
+    if (work >= worth_it_after) built_or_not.wait(lock, [this] { return !building; });
     return current;
+  }
+  /// With the mutex held.
+  void start() {
+    left = UINT64_MAX;
+    building = true;
+    try {
+      builder = std::jthread([this] {
+        publish();
+        const std::lock_guard lock(mutex);
+        building = false;
+        built_or_not.notify_all();
+      });
+    } catch (const std::system_error&) {
+      building = false;  // no thread to be had: each is asked alone for good
+    }
   }
   void publish() {
     try {

@@ -35,7 +35,8 @@ class RegexMatcher {
   void prepare();
   /// Builds it in a thread of its own once so much has been searched that it is worth its time (a
   /// tenth of a second or more): bytes of text, times the expressions. Until it is there each
-  /// expression is asked alone; the results are the same. Destruction waits for that thread.
+  /// expression is asked alone, but for a text that is worth it by itself, which waits for the
+  /// pass; the results are the same. Destruction waits for that thread.
   void prepare_when_worth_it(std::uint64_t after = worth_it_after);
   static constexpr std::uint64_t worth_it_after = 256u << 20;
   /// Whether the common pass is in use.

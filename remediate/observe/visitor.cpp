@@ -17,6 +17,8 @@ constexpr std::size_t batch_files = 16;
 constexpr std::size_t noted_bytes = 64u << 10;
 /// A larger file is read by a thread that has a turn, so that few large buffers exist.
 constexpr std::uint64_t small_file = 256u << 10;
+/// Of those that are larger still there is one at a time.
+constexpr std::uint64_t large_file = 16u << 20;
 
 // What listing and reading take where everything is in memory.
 constexpr std::chrono::nanoseconds usual_call{20'000};
@@ -286,6 +288,8 @@ void Visitor::look_at(Wanted& file) {
   ++counts_.opened;
   if (!file.for_facts.empty()) tell(file.for_facts, {}, **opened, *stat);
   if (file.for_content.empty()) return;
+  std::unique_lock<std::mutex> alone(shared_.large_file, std::defer_lock);
+  if (stat->size > large_file) alone.lock();
   if (!reading) reading = read(**opened, file.for_content);
   take(file.for_content, *reading, **opened, *stat);
   if (buffer_.size() > small_file + 1) buffer_ = {};

@@ -43,6 +43,7 @@ class Shared {
   Selector& selector;
   const ScanOptions& options;
   IssueLog issues;
+  std::mutex large_file;  // one at a time is in memory
 
  private:
   struct Place {

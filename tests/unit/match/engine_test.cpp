@@ -444,6 +444,20 @@ TEST_CASE("an expression that several indicators ask for is there once") {
   CHECK_FALSE(search.find(other).has_value());
 }
 
+TEST_CASE("a text that is worth the common pass by itself waits for it") {
+  RegexMatcher matcher;
+  for (int number = 0; number < 64; ++number)
+    REQUIRE(matcher.add(regex("mark-" + std::to_string(number) + "[a-f]{2}")).has_value());
+  matcher.prepare_when_worth_it();
+  CHECK(RegexMatcher::Search(matcher, "a mark-0ab").find(0).has_value());
+  CHECK_FALSE(matcher.prepared());
+  const std::string text = std::string(5u << 20, 'x') + "mark-63ab";
+  RegexMatcher::Search search(matcher, text);
+  CHECK(search.find(63)->offset == 5u << 20);
+  CHECK(matcher.prepared());
+  CHECK_FALSE(search.find(0).has_value());
+}
+
 TEST_CASE("the common pass that is built on the way changes no result") {
   std::vector<Condition> conditions;
   for (int number = 0; number < 40; ++number)

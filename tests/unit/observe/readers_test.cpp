@@ -1,5 +1,8 @@
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -42,18 +45,19 @@ class Counting final : public Selector {
   [[nodiscard]] Need need(const ScopeInstance&, std::string_view) const override {
     return Need::content;
   }
-  [[nodiscard]] std::uint64_t max_file_size(const ScopeInstance&) const override {
-    return 4u << 20;
-  }
+  [[nodiscard]] std::uint64_t max_file_size(const ScopeInstance&) const override { return limit; }
   void observe(const FileObservation& file, std::string_view content,
                const TargetSource&) override {
     const Gauge::Inside inside(judging);
+    if (on_observe) on_observe(content);
     std::this_thread::sleep_for(100us);
     const std::lock_guard lock(mutex_);
     twice |= !seen.insert(file.path.bytes()).second;
     bytes += content.size();
   }
   Gauge judging;
+  std::uint64_t limit = 4u << 20;
+  std::function<void(std::string_view)> on_observe;
   std::set<std::string> seen;
   bool twice = false;
   std::uint64_t bytes = 0;
@@ -147,6 +151,27 @@ TEST_CASE("few large files are in memory at a time, however slow the disk") {
   CHECK(counting.seen.size() == 640);
   CHECK(disk.asked.most() >= 16);
   CHECK(large.most() <= 2);
+}
+
+TEST_CASE("one very large file is in memory at a time") {
+  SlowDisk disk;
+  disk.slow = false;
+  for (int number = 0; number < 4; ++number)
+    disk.file("/www/d" + std::to_string(number), "f", (16u << 20) + 1);
+  for (int number = 0; number < 4; ++number)
+    disk.file("/www/e" + std::to_string(number), "f", 16u << 20);
+  Gauge large;
+  Gauge others;
+  Counting counting;
+  counting.limit = 32u << 20;
+  counting.on_observe = [&](std::string_view content) {
+    const Gauge::Inside inside(content.size() > 16u << 20 ? large : others);
+    std::this_thread::sleep_for(30ms);
+  };
+  CHECK(disk.scanned(counting).files == 8);
+  CHECK(counting.seen.size() == 8);
+  CHECK(large.most() == 1);
+  CHECK(others.most() <= 2);
 }
 
 TEST_CASE("a slow disk changes neither issues nor limits") {
