@@ -2,9 +2,11 @@
 """Measures `remediate plan` beside find, sha256sum, ripgrep and yara over one tree, one after the
 other, and prints the medians and their ratio with the target.
 
-run.sh [TREE] [--files N] [--megabytes N] [--tries N] [--full]
+run.sh [TREE] [--files N] [--megabytes N] [--tries N] [--quarantined N] [--sealed MIB] [--full]
 Without TREE one is made in $TMPDIR or /var/tmp (150,000 files, 2,100 MB) and removed again. --full
-adds the memory that 1,000,000 files take. $REMEDIATE names the tool (default: build/release).
+adds the memory that 1,000,000 files take. $REMEDIATE names the tool (default: build/release). The
+programs of tests/bench that it is compared with are looked for beside it (`ninja bench_programs`);
+cold reads need the right to drop the caches. What cannot be measured is said.
 """
 import argparse
 import json
@@ -22,6 +24,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
 TOOL = os.environ.get("REMEDIATE", str(HERE / "build/release/remediate/cli/remediate"))
+PROGRAMS = pathlib.Path(TOOL).resolve().parents[2] / "tests/bench"
+DROP = pathlib.Path("/proc/sys/vm/drop_caches")
 LIMIT = 900  # seconds for one command
 WORDS = ("function return array string echo include require class public static header content page "
          "menu style index query insert value false true session user login title body width").split()
@@ -32,10 +36,18 @@ NEEDLES = [rf"{verb}\s*\(\s*\$_{source}\[" for verb in ("eval", "assert", "syste
 KINDS = (".php", ".aspx", ".js", ".css", ".html", ".config")
 
 
-def run(words, tries=1):
-    """Median wall seconds, and the most memory in MiB; the first try warms the cache."""
+def drop_caches():
+    os.sync()
+    DROP.write_text("3\n")
+
+
+def run(words, tries=1, before=None, watch=None):
+    """Median wall seconds, and the most memory in MiB; the first try warms the cache. `before` runs
+    before each try, then the first counts too; `watch` is called all the time."""
     seconds, memory = [], 0
-    for attempt in range(tries + 1):
+    for attempt in range(1 if before else 0, tries + 1):
+        if before:
+            before()
         start = time.monotonic()
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         timer = start + LIMIT
@@ -46,6 +58,8 @@ def run(words, tries=1):
             if time.monotonic() > timer:
                 process.kill()
                 raise SystemExit(f"more than {LIMIT} s: {shlex.join(map(str, words))}")
+            if watch:
+                watch()
             time.sleep(0.0005)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in (0, 1 if words[0] in ("rg", "yara") else 0):
@@ -68,6 +82,20 @@ def make_tree(top, files, megabytes, seed=7):
         size = int(mean * chance.choice((0.1, 0.3, 0.6, 1.0, 3.0)))
         start = chance.randrange(0, max(len(block) - size, 1))
         (folder / f"page_{number}{KINDS[number % 6]}").write_bytes(block[start:start + size])
+
+
+class Flight:
+    """Reads that the disk of a folder has at the same time, at most, as the kernel counts them."""
+    def __init__(self, folder):
+        device = os.stat(folder).st_dev
+        self.file = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/inflight")
+        self.most = 0
+
+    def __call__(self):
+        try:
+            self.most = max(self.most, int(self.file.read_text().split()[0]))
+        except (OSError, IndexError, ValueError):
+            self.most = 0  # no disk of its own
 
 
 class Bench:
@@ -181,6 +209,51 @@ class Bench:
                 _, memory = run(self.plan(book, tree))
                 self.row(f"peak memory, {count:,} files, digests", 96, memory, 0, "MiB")
 
+    def left_out(self, what, why):
+        print(f"{what:58} not measured: {why}", flush=True)
+        self.rows.append((what, None, 0, 0, "left out"))
+
+    def program(self, name):
+        path = PROGRAMS / name
+        return path if os.access(path, os.X_OK) else None
+
+    def cold(self):
+        what = "digest of every file, cold / bare loop, 16 readers"
+        loop = self.program("cold_bench")
+        if loop is None:
+            return self.left_out(what, f"{PROGRAMS}/cold_bench is not built")
+        try:
+            drop_caches()
+        except OSError as error:
+            return self.left_out(what, f"the caches cannot be dropped: {error}")
+        flight = Flight(self.tree)
+        plan = self.plan(self.playbook("cold", {"sha256": ["1" * 64]}))
+        mine, _ = run(plan, self.tries, drop_caches, flight)
+        other, _ = run([str(loop), str(self.tree), "16"], self.tries, drop_caches)
+        self.row(what, 1.3, mine, other)
+        if flight.most == 0:
+            return self.left_out("  reads in flight", "the folder has no disk that counts them")
+        met = "met" if flight.most >= 16 else "missed"
+        print(f"{'  reads in flight at the disk, at most':58} target   16+  {flight.most:<32} {met}")
+        self.rows.append(("reads in flight", 16, flight.most, 0, met))
+
+    def quarantine(self, files, megabytes):
+        def told(name, *words):
+            program = self.program(name)
+            if program is None:
+                self.left_out(name, f"{PROGRAMS}/{name} is not built")
+                return None
+            return subprocess.run([program, *map(str, words), self.base], check=True, text=True,
+                                  stdout=subprocess.PIPE, timeout=LIMIT).stdout
+        if text := told("quarantine_bench", files):
+            seconds = {line[:8].strip(): float(line.split(": ")[1].split()[0])
+                       for line in text.splitlines()}
+            self.row(f"{files:,} files of 4 KiB quarantined / bare batch", 1.5, seconds["tool"],
+                     seconds["batch"])
+        if text := told("seal_bench", megabytes):
+            words = text.replace(",", "").split()
+            self.row(f"{megabytes:,} MiB sealed / bare loop", 1.25, float(words[4]), float(words[7]))
+
     def start_up(self):
         empty = self.base / "empty" / "tree"
         empty.mkdir(parents=True)
@@ -200,6 +273,8 @@ def main():
     parser.add_argument("--files", type=int, default=150_000)
     parser.add_argument("--megabytes", type=int, default=2_100)
     parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--quarantined", type=int, default=1000)
+    parser.add_argument("--sealed", type=int, default=1024)
     parser.add_argument("--full", action="store_true")
     chosen = parser.parse_args()
     if not os.access(TOOL, os.X_OK):
@@ -222,10 +297,13 @@ def main():
               f"{os.getloadavg()[0]:.1f}; medians of {chosen.tries}, warm cache")
         bench.start_up()
         bench.compare()
+        bench.cold()
+        bench.quarantine(chosen.quarantined, chosen.sealed)
         bench.hostile()
         bench.memory([chosen.files // 15, chosen.files * 2 // 3] + ([1_000_000] if chosen.full else []))
         missed = sum(row[4] == "missed" for row in bench.rows)
-        print(f"bench: {len(bench.rows)} rows, {missed} targets missed, load "
+        left = sum(row[4] == "left out" for row in bench.rows)
+        print(f"bench: {len(bench.rows)} rows, {missed} targets missed, {left} not measured, load "
               f"{os.getloadavg()[0]:.1f}, {time.monotonic() - start:.0f} s")
 
 

@@ -100,8 +100,9 @@ struct Bench {
     indicator.scopes = {"web"};
     indicator.authorises = playbook::Authorises::remove;
     playbook::Condition condition;
-    condition.kind = playbook::Condition::Kind::path;
-    condition.values = {"**/shell-*.php"};
+    condition.kind = playbook::Condition::Kind::regex;  // a name alone removes nothing
+    condition.pattern = "inert sample [0-9]+";
+    condition.encodings = {playbook::Encoding::ascii};
     indicator.match = condition;
     made.indicators = {indicator};
     playbook::Step step;
