@@ -157,24 +157,25 @@ static bool is_evidence(const Reason& reason) {
 void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
                          const observe::FileObservation& file, Content& content,
                          const observe::TargetSource& target) {
-  const std::string name = named(*indicator.playbook, *indicator.indicator);
+  // Said of few files, and asked about all.
+  const auto name = [&] { return named(*indicator.playbook, *indicator.indicator); };
   Evaluation evaluation;
   const Answer answer = evaluate(indicator.condition, file.below_scope, scope.scope->ignore_case,
                                  content, evaluation);
   if (answer == Answer::unknown) {
     issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
-               name + ": " + evaluation.doubt);
+               name() + ": " + evaluation.doubt);
   }
   if (answer != Answer::yes) return;
   if (!content.complete()) {
     issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
-               name + " matches by path, but the file was not read");
+               name() + " matches by path, but the file was not read");
     return;
   }
   auto facts = target.facts();
   if (!facts) {
     issues.add(observe::Issue::Kind::unreadable, file.path.display(),
-               name + " matches, but: " + facts.error().text());
+               name() + " matches, but: " + facts.error().text());
     return;
   }
   FileMatch match;

@@ -241,7 +241,7 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
 
 std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number) {
   const Impl::Expression& expression = matcher_.impl_->expressions[number];
-  if (!has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
+  if (expression.wide && !has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
   std::optional<Place> earliest;
   for (std::size_t which = 0; which < text_count; ++which) {
     if (which == 0 ? !expression.narrow : !(expression.wide && *has_nul_)) continue;
