@@ -57,8 +57,18 @@ int error_self_test(const ErrorOptions& options) {
     narrow.seconds = 60;
     check(sweep_of(one.bug, narrow).bad > 0, std::string("found: ") + one.bug);
   }
+  ErrorOptions cut = options;
+  cut.seconds = 1;
+  const ErrorResult left = sweep_of("cut", cut);
+  check(left.left_out > 0 && left.covered < left.pairs, "a second is too short for a sweep");
+  check((ErrorResult{.cases = 9, .covered = 9, .pairs = 9, .left_out = 1}.exit_code()) == 1,
+        "a sweep that leaves out what it promises fails");
+  check((ErrorResult{.cases = 9, .covered = 8, .pairs = 9}.exit_code()) == 1,
+        "a sweep that never met a pair of call and error fails");
+  check((ErrorResult{.cases = 9, .covered = 9, .pairs = 9}.exit_code()) == 0,
+        "a whole sweep without a bad state passes");
   ErrorOptions wide = options;
-  wide.seconds = 40;
+  wide.sample_seconds = 40;
   const ErrorResult careful = sweep_of("none", wide);
   check(careful.faults > 30, "the careful remover met many errors");
   check(careful.bad == 0, "nothing is found in the careful remover");

@@ -15,7 +15,12 @@
 // ever, must not claim what is untrue, must not trust a flush after one of that file failed; and a
 // resume or rollback afterwards brings every original back.
 //
-// Exit: 0 no bad state, 1 bad states, 3 the surroundings do not allow a verdict, 64 usage.
+// The short form promises every pair of a call and an error, met somewhere, and every flush with
+// EIO; it takes samples of the rest until --sample-seconds. The full form promises every case. What
+// --seconds leaves out of a promise is a failure.
+//
+// Exit: 0 all that is promised was tried and is good, 1 bad states or a promise not kept, 3 the
+// surroundings do not allow a verdict, 64 usage.
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -29,7 +34,7 @@ namespace {
 int usage() {
   std::fputs(
       "error_sweep --tool FILE [--full | --self-test | --case SPEC] [--steps A,B] [--calls A,B]\n"
-      "            [--seconds N] [--workers N] [--folder DIR]\n",
+      "            [--seconds N] [--sample-seconds N] [--workers N] [--folder DIR]\n",
       stderr);
   return 64;
 }
@@ -98,6 +103,8 @@ int main(int count, char** words) {
       good = read_calls(value, options.calls);
     } else if (word == "--seconds") {
       good = bounded = read_number(value, options.seconds);
+    } else if (word == "--sample-seconds") {
+      good = read_number(value, options.sample_seconds);
     } else if (word == "--workers") {
       good = read_number(value, options.workers);
     } else {
@@ -118,5 +125,5 @@ int main(int count, char** words) {
     const auto one = crash::parse_fault_case(wanted_case);
     return one ? crash::try_fault(options, *one) : usage();
   }
-  return crash::error_sweep(options).bad == 0 ? 0 : 1;
+  return crash::error_sweep(options).exit_code();
 }

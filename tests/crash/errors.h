@@ -26,17 +26,24 @@ struct ErrorOptions {
   bool full = false;
   bool same_files = true;
   bool quiet = false;
-  bool until_bad = false;  // the first bad state is enough
-  unsigned seconds = 90;   // 0: until every case was tried
+  bool until_bad = false;         // the first bad state is enough
+  unsigned seconds = 600;         // 0: without a bound; a sweep that it cuts off fails
+  unsigned sample_seconds = 100;  // then nothing is begun beyond what is promised
   unsigned workers = 2;
 };
 
+/// What is promised: the full form tries every case; the short form every pair of a call and an
+/// error somewhere, and every flush with EIO. Beyond that it takes samples while there is time.
 struct ErrorResult {
   std::uint64_t cases = 0;
   std::uint64_t faults = 0;  // system calls that were made to fail
   std::uint64_t bad = 0;
-  std::uint64_t covered = 0, pairs = 0;  // (call, error): tried at least once, and all there are
-  std::uint64_t skipped = 0;             // cases that the time did not allow
+  std::uint64_t covered = 0, pairs = 0;  // (call, error): met at least once, and all there are
+  std::uint64_t left_out = 0;            // promised cases that the time did not allow
+  std::uint64_t samples_left = 0;        // the same of the others
+  [[nodiscard]] int exit_code() const {
+    return bad != 0 || cases == 0 || left_out != 0 || covered < pairs ? 1 : 0;
+  }
 };
 
 ErrorResult error_sweep(const ErrorOptions& options);

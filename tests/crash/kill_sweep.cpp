@@ -9,7 +9,8 @@
 // kills the recovery in each state of its own as well.
 //
 // A kill leaves the page cache whole: this proves recovery from a dead process, not from a power
-// cut. Exit: 0 no bad state, 1 bad states, 3 the surroundings do not allow a verdict, 64 usage.
+// cut. Exit: 0 everything was tried and is good, 1 bad states or the bound (--seconds) left some
+// out, 3 the surroundings do not allow a verdict, 64 usage.
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, step_count> step_names = {
     "init", "plan", "apply", "resume", "go-on", "rollback", "finalize", "unfinalize"};
-constexpr std::array<const char*, 4> at_names = {"never", "stop", "before", "after"};
+constexpr std::array<const char*, 5> at_names = {"never", "stop", "before", "after", "state"};
 
 }  // namespace
 
@@ -163,7 +163,17 @@ bool Scene::is_as_before() const {
 }
 
 Ended Scene::kill(const Words& command, KillAt at) const {
-  return run_traced(command, folder_, {.kill = at});
+  if (at.at != At::state) return run_traced(command, folder_, {.kill = at});
+  if (at.number == 0) return run_traced(command, folder_, {.kill = {At::stop, 0}});
+  Snapshot now = everything();
+  Wish wish;
+  wish.look = [&, number = std::uint64_t{0}](std::uint64_t) mutable {
+    Snapshot found = everything();
+    if (found == now) return false;
+    now = std::move(found);
+    return ++number == at.number;
+  };
+  return run_traced(command, folder_, wish);
 }
 
 Ended Scene::traced(const Words& command, const Wish& wish) const {
@@ -367,7 +377,7 @@ void Scene::plan_and_apply(Problems& problems) {
 Problems Scene::recover(const Case& one) {
   Problems problems;
   if (one.second) {
-    (void)kill(words(one.recovery), {At::stop, *one.second});
+    killed_again_ = kill(words(one.recovery), {At::stop, *one.second}).killed;
     for (const std::string& lost : conserved())
       problems.push_back("after the second kill: " + lost);
   }

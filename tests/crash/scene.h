@@ -34,6 +34,7 @@ struct Case {
   std::optional<std::uint64_t> second;  // kill the recovery at its n-th stop
   std::uint64_t base = 0;               // for resume: after which change apply was killed
   bool undo_too = false;                // after the verdict, roll back and compare again
+  std::uint64_t state = 0;              // the one that `kill` is meant to leave; not spelled
 };
 std::string spelled(const Case& one);
 std::optional<Case> parse_case(const std::string& text);
@@ -66,6 +67,8 @@ class Scene {
   [[nodiscard]] Problems conserved() const;
   /// Recovers and holds the outcome against what was promised.
   [[nodiscard]] Problems recover(const Case& one);
+  /// The recovery came to its second kill.
+  [[nodiscard]] bool killed_again() const { return killed_again_; }
   /// The same after system calls of `one.step` failed and it ended as `ended` tells: no claim of
   /// it may be untrue, and what it left can be recovered.
   [[nodiscard]] Problems judge_error(const Case& one, const Ended& ended);
@@ -97,6 +100,7 @@ class Scene {
   void note_degraded(const Ended& ended);
   void plan_and_apply(Problems& problems);
   std::set<std::string> degraded_;
+  bool killed_again_ = false;
   std::string run_;  // the run of a second plan, where there is one
 
   void judge_claims(const Case& one, const Ended& ended, Problems& problems) const;

@@ -63,6 +63,7 @@ class SelfTest {
     judge_alone();
     kill_points();
     naive_remover();
+    cut_off();
     remove_tree(options_.folder);
     std::printf("%d checks, %d failed\n", checks_, failed_);
     return failed_ == 0 ? 0 : 1;
@@ -136,6 +137,25 @@ class SelfTest {
     check(result.kills > 50, "the naive remover was killed often");
     check(result.bad > 0, "the naive remover is found out");
     check(result.bad < result.kills, "not every kill of the naive remover is bad");
+  }
+
+  /// A sweep that its bound cuts off shows less than it promises.
+  void cut_off() {
+    SweepOptions options = options_;
+    options.folder = fresh();
+    fs::create_directories(options.folder);
+    options.steps = {Step::apply};
+    options.same_files = false;
+    options.seconds = 1;
+    options.quiet = true;
+    const SweepResult result = sweep(options);
+    check(result.skipped > 0, "a second is too short for a sweep");
+    check((SweepResult{.kills = 10, .bad = 0, .skipped = 1}.exit_code()) == 1,
+          "a sweep that leaves a case out fails");
+    check((SweepResult{.kills = 10, .bad = 0, .unreached = 1}.exit_code()) == 1,
+          "a sweep with a kill that never came fails");
+    check((SweepResult{.kills = 10, .bad = 0, .skipped = 0}.exit_code()) == 0,
+          "a whole sweep without a bad state passes");
   }
 
   const SweepOptions& options_;

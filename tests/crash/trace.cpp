@@ -173,6 +173,49 @@ constexpr std::array others = {
 };
 #undef CALL
 
+/// Calls after which nobody has to look: they read, or deal with memory, signals and waiting only.
+/// Opening and ioctl are among them only where their arguments say so.
+constexpr std::array reading = {SYS_read,
+                                SYS_pread64,
+                                SYS_lseek,
+                                SYS_statx,
+                                SYS_newfstatat,
+                                SYS_fstat,
+                                SYS_getdents64,
+                                SYS_fgetxattr,
+                                SYS_flistxattr,
+                                SYS_readlinkat,
+                                SYS_faccessat,
+                                SYS_faccessat2,
+                                SYS_fstatfs,
+                                SYS_statfs,
+                                SYS_openat,
+                                SYS_openat2,
+                                SYS_ioctl,
+                                SYS_close,
+                                SYS_dup,
+                                SYS_fadvise64,
+                                SYS_mmap,
+                                SYS_munmap,
+                                SYS_mprotect,
+                                SYS_brk,
+                                SYS_madvise,
+                                SYS_futex,
+                                SYS_getrandom,
+                                SYS_fcntl,
+                                SYS_ppoll,
+                                SYS_recvmsg,
+                                SYS_recvfrom,
+                                SYS_wait4,
+                                SYS_rt_sigaction,
+                                SYS_rt_sigprocmask,
+                                SYS_clock_nanosleep,
+                                SYS_sched_yield};
+
+bool only_reads(const Stop& stop) {
+  return !stop.changes && std::ranges::find(reading, static_cast<long>(stop.call)) != reading.end();
+}
+
 bool creates(std::uint64_t flags) {
   return (flags & O_CREAT) != 0 || (flags & O_TRUNC) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 }
@@ -352,9 +395,10 @@ class Tracer {
     }
     const std::uint64_t stop_number = ended_.stops.size();
     ended_.stops.push_back(pending.stop);
-    if (!pending.stop.entry && wish_.look && !ended_.killed) wish_.look(stop_number);
+    const bool wanted = !pending.stop.entry && wish_.look && !ended_.killed &&
+                        !only_reads(pending.stop) && wish_.look(stop_number);
     const KillAt& kill_at = wish_.kill;
-    const bool here = (kill_at.at == At::stop && stop_number == kill_at.number) ||
+    const bool here = wanted || (kill_at.at == At::stop && stop_number == kill_at.number) ||
                       (kill_at.at == At::before_change && pending.stop.entry &&
                        pending.change == kill_at.number) ||
                       (kill_at.at == At::after_change && !pending.stop.entry &&

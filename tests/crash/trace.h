@@ -15,6 +15,7 @@ enum class At : std::uint8_t {
   stop,           // the n-th system call stop of any kind
   before_change,  // the entry of the n-th state-changing call, which then does not happen
   after_change,   // its exit
+  state,          // in the n-th state that the run leaves below the scene; the first is 0
 };
 
 struct KillAt {
@@ -37,8 +38,9 @@ struct Wish {
   std::optional<Fault> fault = std::nullopt;
   unsigned seconds = 120;        // then SIGALRM ends it
   std::uint64_t most_stops = 0;  // then SIGKILL ends it; 0: no such bound
-  /// Called at every exit of a call with the number of the stop; the thread stands still meanwhile.
-  std::function<void(std::uint64_t stop)> look = nullptr;
+  /// Called with the number of the stop at every exit of a call that may have changed something: of
+  /// all but those that can do no more than read. The thread stands still meanwhile. True: kill it.
+  std::function<bool(std::uint64_t stop)> look = nullptr;
 };
 
 struct Stop {

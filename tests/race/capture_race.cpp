@@ -250,6 +250,16 @@ TEST_CASE("links planted in place of the file are never taken for it") {
   }
 }
 
+TEST_CASE("a race that ends early is not a whole one") {
+  Tally tally = tally_of("nothing", "/");
+  tally.wanted = 1000;
+  contend(tally, {.attack = [] {}, .attempt = [] {}, .enough = [&] { return tally.tries >= 900; }});
+  CHECK(tally.tries == 900);
+  CHECK_FALSE(tally.whole());
+  contend(tally, {.attack = [] {}, .attempt = [] {}});
+  CHECK(tally.whole());
+}
+
 TEST_CASE("naive removers are caught by the same attackers") {
   race_naive("V0 path prefix, folder swapped", path_prefix_design, swap_folders);
   race_naive("V1 open and compare, folder swapped", open_and_compare_design, swap_folders);

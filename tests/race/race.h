@@ -16,7 +16,7 @@ namespace race {
 struct Tally {
   std::string shape;
   std::string place;         // the file system
-  std::uint64_t wanted = 0;  // tries; fewer were made when the time ended first
+  std::uint64_t wanted = 0;  // tries; fewer are a failure
   std::uint64_t tries = 0;
   std::uint64_t escapes = 0;   // something outside the root was touched
   std::uint64_t wrong = 0;     // a file that was not approved was taken, overwritten or removed
@@ -27,13 +27,15 @@ struct Tally {
   std::uint64_t held = 0;      // the name was taken: kept in the hold and told
   double seconds = 0;
 
+  /// As many tries as the shape promises: one that the time cut off has not shown it.
+  [[nodiscard]] bool whole() const { return tries >= wanted; }
   [[nodiscard]] std::uint64_t acts() const { return refused + put_back + held; }
   [[nodiscard]] std::string line() const;
 };
 
 /// REMEDIATE_RACE_TRIES where it is set, else `short_form`.
 [[nodiscard]] std::uint64_t wanted_tries(std::uint64_t short_form);
-/// REMEDIATE_RACE_SECONDS for each shape, else 45.
+/// REMEDIATE_RACE_SECONDS for each shape, else 240: many times what a free machine needs.
 [[nodiscard]] std::chrono::seconds time_limit();
 /// Where to race: REMEDIATE_RACE_FOLDERS (separated by colons), else /dev/shm, else the temporary
 /// folder.

@@ -2,6 +2,7 @@
 // squatted or swapped, links planted. Nothing is overwritten, nothing lands elsewhere, and the
 // held file stays where it is when it cannot go back.
 
+#include <algorithm>
 #include <filesystem>
 
 #include <catch2/catch.hpp>
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 using Begin = RunScene::Begin;
 
 constexpr std::uint64_t short_form = 100'000;
-constexpr std::uint64_t short_form_sealed = 4'000;  // each decrypts and flushes
+constexpr std::uint64_t short_form_sealed = 20'000;  // each decrypts and flushes
 
 Tally tally_of(const char* shape, const std::string& folder, std::uint64_t tries = short_form) {
   Tally tally;
