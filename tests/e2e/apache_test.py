@@ -34,7 +34,7 @@ class ApachePhp(Site):
         if php:
             self.addCleanup(php.stop)
             php.start()
-        self.server = servers.Apache(self.scene.base, self.site, PORT, php)
+        self.server = servers.Apache(self.scene.base, self.document_root, PORT, php)
         self.addCleanup(self.server.stop)
         self.server.start()
 
@@ -91,6 +91,15 @@ class ApachePhp(Site):
     def test_shell(self):
         self.serve()
         self.shell_comes_and_goes()
+
+    def test_hold_below_the_document_root(self):
+        self.mount_document_root()
+        self.serve()
+        run, before = self.apply_to_mount()
+        self.gone("/uploads/s.php")
+        self.hold_is_not_served()
+        self.neighbours()
+        self.roll_back(run, before)
 
     def test_image_that_runs(self):
         self.serve()

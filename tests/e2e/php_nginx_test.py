@@ -27,13 +27,13 @@ FIRST_LINES = b"; the site's own\r\nmemory_limit = 64M\r\n"
 
 
 class NginxPhp(Site):
-    def serve(self, *settings):
+    def serve(self, *settings, dots=False):
         servers.readable(self.scene.base, self.scene.root)
         self.php = servers.Php(self.scene.base, self.site, WORKERS)
         self.php.settings = list(settings) or ["opcache.revalidate_freq=0"]
         self.addCleanup(self.php.stop)
         self.php.start()
-        self.server = servers.Nginx(self.scene.base, self.site, PORT, self.php)
+        self.server = servers.Nginx(self.scene.base, self.document_root, PORT, self.php, dots)
         self.addCleanup(self.server.stop)
         self.server.start()
 
@@ -66,6 +66,15 @@ class NginxPhp(Site):
         self.roll_back(run, before)
         self.runs("/uploads/s.php", "SHELL")
         self.neighbours()
+
+    def test_hold_below_the_document_root(self):
+        self.mount_document_root()
+        self.serve(dots=True)
+        run, before = self.apply_to_mount()
+        self.gone("/uploads/s.php")
+        self.hold_is_not_served()
+        self.neighbours()
+        self.roll_back(run, before)
 
     def cached(self, *settings):
         """A shell that PHP has run and keeps compiled, and was then removed."""

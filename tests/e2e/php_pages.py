@@ -2,8 +2,10 @@
 hold, so a mark in an answer tells that PHP ran the page; what the playbook looks for is put together
 here and stands in comments.
 """
+import os
 import pathlib
 import struct
+import subprocess
 import threading
 import zlib
 
@@ -48,18 +50,70 @@ class Site(scene.Case):
     def setUp(self):
         super().setUp()
         self.scene.playbooks = [PLAYBOOK]
-        self.site = self.scene.root / SITE
+        self.site = self.document_root = self.scene.root / SITE
+        self.fill()
+
+    def fill(self):
         self.put("index.php", page("PAGE"))
         self.put("other/about.php", page("ABOUT"))
         self.put("uploads/dot.png", image("PLAIN"))
         self.put("uploads/s.php", shell())
         self.server, self.asked = None, 0
 
+    def mount_document_root(self):
+        """The folder of the site on a disk of its own, whose top is the document root: what a scope
+        of the playbook names, and where the hold lies then."""
+        self.document_root = self.site.parent
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "none",
+                        self.document_root], check=True, timeout=servers.TIMEOUT)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.document_root], check=True,
+                        timeout=servers.TIMEOUT)
+        self.fill()
+
+    def apply_to_mount(self):
+        """Where the server's user could rename a hold nothing is taken out; then root has the top."""
+        self.scene.make_plan()
+        refused = self.ok(self.scene.apply(), 3).json()
+        self.assertIn("no hold is safe there",
+                      "".join(one["reason"] for one in refused["operations"]))
+        self.assertEqual(list(self.document_root.glob(".remediate*")), [])
+        os.chown(self.document_root, 0, 0)
+        before = self.scene.tree()
+        self.runs("/uploads/s.php", "SHELL")
+        self.scene.make_plan()
+        return self.apply_done(), before
+
+    def hold_is_not_served(self):
+        """What was removed lies below the document root, and no URL leads to its bytes."""
+        [hold] = self.document_root.glob(".remediate-hold-*")
+        status = hold.stat()
+        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o7777), (0, 0, 0o700))
+        held = [path for path in hold.rglob("*") if path.is_file()]
+        self.assertEqual([path.read_bytes() for path in held], [shell()])
+        asked = [hold, *hold.rglob("*")]
+        for path in asked:
+            below = "/" + str(path.relative_to(self.document_root))
+            for url in (below, below + "/", below.replace(".", "%2e", 1), "/x/.." + below):
+                answer = self.server.get(url)
+                self.assertIn(answer.status, (403, 404), f"{url}: {answer}")
+                for secret in (mark("SHELL"), LOOK.encode(), held[0].name.encode()):
+                    self.assertNotIn(secret, answer.body.replace(url.encode(), b""), url)
+        # The same request reaches what the server may read: it is the hold that refuses.
+        hold.chmod(0o755)
+        for path in asked:
+            path.chmod(0o755)
+        self.assertEqual(
+            self.server.get("/" + str(held[0].relative_to(self.document_root))).status, 200)
+        for path in asked:
+            path.chmod(0o700 if path.is_dir() else 0o644)
+        print(f"{len(asked) * 4} requests for what lies in the hold: refused")
+
     def put(self, below, data):
         return self.scene.write(pathlib.Path(SITE, below), data)
 
     def get(self, path):
-        return self.server.get(path)
+        front = self.site.relative_to(self.document_root)
+        return self.server.get(path if front == pathlib.Path(".") else f"/{front}{path}")
 
     def runs(self, path, word):
         answer = self.get(path)
@@ -120,4 +174,7 @@ class Site(scene.Case):
     def roll_back(self, run, before):
         document = self.ok(self.scene.json("rollback", run)).json()
         self.assertEqual(document["status"], "done", document)
+        for hold in self.document_root.glob(".remediate-hold-*/run-*"):
+            hold.rmdir()  # empty folders are left
+            hold.parent.rmdir()
         self.assertEqual(self.scene.tree(), before)

@@ -166,13 +166,14 @@ php_admin_value[display_errors] = 1
 
 
 class Nginx(Server):
-    """nginx in front of a php-fpm."""
+    """nginx in front of a php-fpm. `dots`: names that begin with a dot are served, as by default."""
 
     name = "nginx"
 
-    def __init__(self, base, folder, port, php):
+    def __init__(self, base, folder, port, php, dots=False):
         super().__init__(base, folder, port)
         self.php = php
+        self.denied = "" if dots else "location ~ /\\. { deny all; }"
 
     def words(self):
         conf = self.base / "nginx.conf"
@@ -191,7 +192,7 @@ http {{
   server {{
     listen {HOST}:{self.port};
     root {self.folder};
-    location ~ /\\. {{ deny all; }}
+    {self.denied}
     location ~ \\.php$ {{
       include /etc/nginx/fastcgi_params;
       fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
