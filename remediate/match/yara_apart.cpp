@@ -155,7 +155,8 @@ Result<std::unique_ptr<RuleSource>> compile_apart(Apart& apart, const std::strin
   const std::uint64_t fault = unpacker.number();
   std::string text = unpacker.text();
   std::string remedy = unpacker.text();
-  if (!unpacker.done() || fault > 1 + static_cast<std::uint64_t>(Code::internal))
+  if (!unpacker.done() || fault > 1 + static_cast<std::uint64_t>(Code::internal) ||
+      (fault != 0 && text.empty()))
     return fail(Code::internal, "the process that compiles YARA rules gave no answer", "report it");
   if (fault != 0) return fail(static_cast<Code>(fault - 1), std::move(text), std::move(remedy));
   return std::unique_ptr<RuleSource>(

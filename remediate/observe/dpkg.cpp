@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t max_list_bytes = 64u << 20;
 constexpr std::uint64_t max_all_lists_bytes = 2ull << 30;
 constexpr std::size_t max_lists = 200'000;
+constexpr std::size_t max_diversions = 100'000;
 constexpr std::size_t max_named = 5;
 /// Folders that merged systems have as links to others; databases may name files through them.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> merged = {
@@ -150,11 +151,18 @@ class Dpkg {
     auto text = host::read_whole(top, "diversions", max_list_bytes);
     if (!text && not_there(text.error())) return {};
     if (!text) return std::unexpected(std::move(text).error());
-    std::vector<std::string> lines;
-    each_line(*text, [&](std::string_view line) { lines.emplace_back(line); });
-    if (lines.size() % 3 != 0) return fail(Code::corrupt, "its diversions end in the middle");
-    for (std::size_t at = 0; at < lines.size(); at += 3)
-      diversions_[lines[at]] = {lines[at + 1], lines[at + 2]};
+    std::size_t count = 0;
+    std::array<std::string_view, 2> before;
+    each_line(*text, [&](std::string_view line) {
+      if (const std::size_t at = count++ % 3; at < 2)
+        before.at(at) = line;
+      else if (count / 3 <= max_diversions)
+        diversions_[std::string(before[0])] = {std::string(before[1]), std::string(line)};
+    });
+    if (count % 3 != 0) return fail(Code::corrupt, "its diversions end in the middle");
+    if (count / 3 > max_diversions)
+      return fail(Code::limit,
+                  "it has more than " + std::to_string(max_diversions) + " diversions");
     return {};
   }
 
@@ -171,6 +179,7 @@ class Dpkg {
   }
 
   void line_of(std::string_view package, std::string_view line) {
+    if (!line.starts_with('/')) return;  // no path, whatever it is diverted to
     std::string moved;
     if (const auto diverted = diversions_.find(line);
         diverted != diversions_.end() && diverted->second.by != without_architecture(package)) {

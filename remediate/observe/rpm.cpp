@@ -9,6 +9,7 @@
 namespace remediate::observe {
 namespace {
 
+constexpr std::uint32_t max_texts = 4u << 20;  // of a tag
 constexpr std::array places = {"usr/lib/sysimage/rpm", "var/lib/rpm"};
 
 enum Tag : std::uint32_t {
@@ -40,7 +41,7 @@ class Header {
     const auto entry = find(tag);
     if (!entry) return found;
     std::string_view rest = data_.substr(std::min<std::size_t>(entry->offset, data_.size()));
-    if (entry->count > rest.size()) return std::nullopt;
+    if (entry->count > rest.size() || entry->count > max_texts) return std::nullopt;
     found.reserve(entry->count);
     for (std::uint32_t index = 0; index < entry->count; ++index) {
       const std::size_t end = rest.find('\0');

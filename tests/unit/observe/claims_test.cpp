@@ -177,6 +177,16 @@ TEST_CASE("a merged folder and a moved file are found under both names", "[claim
   CHECK(owner(claims, "usr/share/a").empty());
 }
 
+TEST_CASE("a diversion of nothing makes no line of a list a path", "[claims]") {
+  World world;
+  world.file("/www/a.php", "x");
+  world.package("app", {"", "www/a.php", "/x"});
+  world.file("/var/lib/dpkg/diversions", "\n/www/a.php\nother\n");
+  const Claims claims = world.with_dpkg({"www/a.php"});
+  CHECK(owner(claims, "www/a.php").empty());
+  CHECK(claims.packages_unread.empty());
+}
+
 TEST_CASE("without the link /bin and /usr/bin are two folders", "[claims]") {
   World world;
   world.file("/usr/bin/tool", "x");
@@ -206,6 +216,16 @@ TEST_CASE("a database of dpkg that is there and cannot be read is told", "[claim
     world.package("app", {"/x"});
     world.file("/var/lib/dpkg/status", world.status);
     world.file("/var/lib/dpkg/diversions", "/usr/share/a\n/usr/share/b\n");
+  }
+  SECTION("more diversions than any system has") {
+    world.package("app", {"/x"});
+    world.file("/var/lib/dpkg/status", world.status);
+    std::string diversions;
+    for (int index = 0; index <= 100'000; ++index)
+      diversions += "/" + std::to_string(index) + "\n/x\nother\n";
+    world.file("/var/lib/dpkg/diversions", diversions);
+    CHECK(world.claims({"www/a.php"}).packages_unread.find("100000 diversions") !=
+          std::string::npos);
   }
   SECTION("a status that is no file") {
     world.file("/var/lib/dpkg/info/app.list", "/x\n");
@@ -294,6 +314,13 @@ TEST_CASE("an rpm database that is not read is told, a damaged one forbids", "[c
       damaged.file("/var/lib/rpm/rpmdb.sqlite", rpm_database(whole.substr(0, size)));
       CHECK_FALSE(damaged.claims({"srv/webmail/index.php"}).packages_unread.empty());
     }
+  }
+  SECTION("more texts than a package has, one byte each") {
+    constexpr std::uint32_t many = (4u << 20) + 1;
+    RpmHeader header = rpm_package("delivered");
+    header.add(1027, 8, many, std::string(many, '\0'));
+    world.file("/var/lib/rpm/rpmdb.sqlite", rpm_database(header.bytes()));
+    CHECK(asked().packages_unread.starts_with("the rpm database"));
   }
   SECTION("every byte of the database damaged: an answer, never a crash") {
     const std::string whole = rpm_database(rpm_package("delivered").bytes());
