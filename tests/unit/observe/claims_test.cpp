@@ -180,7 +180,9 @@ TEST_CASE("a merged folder and a moved file are found under both names", "[claim
 TEST_CASE("a diversion of nothing makes no line of a list a path", "[claims]") {
   World world;
   world.file("/www/a.php", "x");
-  world.package("app", {"", "www/a.php", "/x"});
+  world.package("app", {"/x"});
+  world.file("/var/lib/dpkg/info/odd.list", "\nwww/a.php\n/x\n");
+  world.file("/var/lib/dpkg/info/odd.md5sums", std::string(40, 'a') + "\n");
   world.file("/var/lib/dpkg/diversions", "\n/www/a.php\nother\n");
   const Claims claims = world.with_dpkg({"www/a.php"});
   CHECK(owner(claims, "www/a.php").empty());
