@@ -65,6 +65,28 @@ Result<Outcome> outcome_from_json(const Json& json, const std::string& pointer) 
   return outcome;
 }
 
+Result<std::string> read_object(JsonReader& reader) {
+  TRY_LET(std::string object, reader.string("object"));
+  if (!object.empty() && (object.size() != 64 || !remediate::hex_decode(object)))
+    return fail(Code::bad_input, reader.pointer() + "/object is not a SHA-256");
+  return object;
+}
+
+Result<SealedCopy> copy_from_json(const Json& json, const std::string& pointer) {
+  JsonReader reader(json, pointer);
+  SealedCopy copy;
+  TRY_LET(const std::string path, read_raw(reader, "path"));
+  TRY_LET(copy.path, RawPath::parse(path));
+  TRY_LET(copy.modified, read_timestamp(reader, "modified"));
+  TRY_LET(copy.sha256, reader.string("sha256"));
+  TRY_LET(copy.size, reader.unsigned_integer("size"));
+  TRY_LET(copy.object, read_object(reader));
+  if (copy.object.empty()) return fail(Code::bad_input, pointer + " has no object");
+  TRY_LET(copy.object_size, reader.unsigned_integer("object_size"));
+  TRY(reader.done());
+  return copy;
+}
+
 }  // namespace
 
 namespace {
@@ -150,15 +172,36 @@ Result<Entry> entry_from_json(const Json& json, const std::string& pointer) {
   entry.hold = hold == "store" ? HoldPlace::store : HoldPlace::mount_top;
   TRY_LET(entry.hold_name, reader.string("hold_name"));
   TRY(RawPath::check_component(entry.hold_name));
-  TRY_LET(entry.object, reader.string("object"));
-  if (!entry.object.empty() && (entry.object.size() != 64 || !remediate::hex_decode(entry.object)))
-    return fail(Code::bad_input, pointer + "/object is not a SHA-256");
+  TRY_LET(entry.object, read_object(reader));
   TRY_LET(entry.object_size, reader.unsigned_integer("object_size"));
   TRY_LET(entry.open_for_writing, reader.boolean("open_for_writing"));
   TRY_LET(entry.after_sha256, reader.string("after_sha256"));
   TRY_LET(entry.details, read_details(reader));
   TRY(reader.done());
   return entry;
+}
+
+Json to_json(const std::vector<SealedCopy>& copies) {
+  Json array = Json::array();
+  for (const SealedCopy& copy : copies)
+    array.push_back(Json{{"path", raw(copy.path.bytes())},
+                         {"modified", remediate::to_json(copy.modified)},
+                         {"sha256", copy.sha256},
+                         {"size", copy.size},
+                         {"object", copy.object},
+                         {"object_size", copy.object_size}});
+  return array;
+}
+
+Result<std::vector<SealedCopy>> copies_from_json(const Json& array, const std::string& pointer) {
+  if (!array.is_array()) return fail(Code::bad_input, pointer + " is no list");
+  std::vector<SealedCopy> copies;
+  for (const Json& element : array) {
+    TRY_LET(SealedCopy copy,
+            copy_from_json(element, pointer + "/" + std::to_string(copies.size())));
+    copies.push_back(std::move(copy));
+  }
+  return copies;
 }
 
 std::string write_manifest(const Manifest& manifest) {
@@ -182,6 +225,7 @@ std::string write_manifest(const Manifest& manifest) {
                                     {"recovery", manifest.recovery},
                                     {"journal_head", manifest.journal_head},
                                     {"journal_length", manifest.journal_length},
+                                    {"copies", to_json(manifest.copies)},
                                     {"entries", std::move(entries)},
                                     {"outcomes", std::move(outcomes)}});
 }
@@ -214,6 +258,8 @@ Result<Manifest> read_manifest(std::string_view bytes) {
   TRY_LET(manifest.recovery, read_strings(reader, "recovery"));
   TRY_LET(manifest.journal_head, reader.string("journal_head"));
   TRY_LET(manifest.journal_length, reader.unsigned_integer("journal_length"));
+  TRY_LET(const Json* copies, reader.array("copies"));
+  TRY_LET(manifest.copies, copies_from_json(*copies, "/copies"));
   TRY_LET(const Json* entries, reader.array("entries"));
   for (const Json& element : *entries) {
     TRY_LET(Entry entry,

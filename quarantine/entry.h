@@ -49,6 +49,17 @@ struct Entry {
   std::optional<DirectoryValue> directory;
 };
 
+/// A file that was copied and left where it was: only its sealed object is kept.
+struct SealedCopy {
+  RawPath path;  // below the root
+  Timestamp modified;
+  std::string sha256;  // of its bytes
+  std::uint64_t size = 0;
+  std::string object;  // as an Entry's
+  std::uint64_t object_size = 0;
+  bool operator==(const SealedCopy&) const = default;
+};
+
 struct Outcome {
   std::string id;
   std::string action;
@@ -74,12 +85,16 @@ struct Manifest {
   std::vector<std::string> recovery;
   std::string journal_head;  // when the manifest was written
   std::uint64_t journal_length = 0;
+  std::vector<SealedCopy> copies;  // made before the first change
   std::vector<Entry> entries;
   std::vector<Outcome> outcomes;
 };
 
 [[nodiscard]] Json to_json(const Entry& entry);
 [[nodiscard]] Result<Entry> entry_from_json(const Json& json, const std::string& pointer);
+[[nodiscard]] Json to_json(const std::vector<SealedCopy>& copies);
+[[nodiscard]] Result<std::vector<SealedCopy>> copies_from_json(const Json& array,
+                                                               const std::string& pointer);
 [[nodiscard]] std::string write_manifest(const Manifest& manifest);
 /// Strict; bad_input naming the pointer. The bytes must have been verified before.
 [[nodiscard]] Result<Manifest> read_manifest(std::string_view bytes);

@@ -162,11 +162,16 @@ std::expected<void, NotCaptured> Vault::capture(const host::Directory& parent,
 
 Result<PendingObject> Vault::seal(const host::File& original,
                                   const std::vector<crypto::Certificate>& recipients) const {
+  host::FileSource source(original);
+  return seal(source, recipients);
+}
+
+Result<PendingObject> Vault::seal(remediate::ByteSource& plain,
+                                  const std::vector<crypto::Certificate>& recipients) const {
   PendingObject pending;
   TRY_LET(pending.file, objects_->create_unnamed(0600));
-  host::FileSource source(original);
   host::FileSink sink(*pending.file);
-  TRY_LET(pending.sealed, crypto::seal(source, sink, recipients));
+  TRY_LET(pending.sealed, crypto::seal(plain, sink, recipients));
   if (sink.written() != pending.sealed.sealed_size)
     return fail(Code::io, "a sealed object has another length than was written",
                 "check the store's file system");
@@ -187,6 +192,12 @@ Result<void> Vault::keep(const std::vector<PendingObject>& objects) const {
     if (!linked && linked.error().code != Code::already_exists) return linked;
   }
   return objects_->sync_filesystem();
+}
+
+Result<void> Vault::discard(const std::string& name) const {
+  auto removed = objects_->remove_file(object_file(name));
+  if (!removed && removed.error().code == Code::not_found) return {};
+  return removed;
 }
 
 Result<std::uint64_t> Vault::check_object(const std::string& name) const {

@@ -60,9 +60,13 @@ class Vault {
   /// One read: digest and sealed copy of what was read. Nothing is durable.
   [[nodiscard]] Result<PendingObject> seal(
       const host::File& original, const std::vector<crypto::Certificate>& recipients) const;
+  [[nodiscard]] Result<PendingObject> seal(
+      remediate::ByteSource& plain, const std::vector<crypto::Certificate>& recipients) const;
   /// Makes the objects durable, reads each back from the disk, compares, and gives each its
   /// digest as a name. Durable when it returns. On an error none may be relied on.
   [[nodiscard]] Result<void> keep(const std::vector<PendingObject>& objects) const;
+  /// Removes an object of a run that never began; there may be none.
+  [[nodiscard]] Result<void> discard(const std::string& name) const;
   /// Reads a sealed object again; corrupt when its bytes do not give its name.
   [[nodiscard]] Result<std::uint64_t> check_object(const std::string& name) const;
   /// Proves that a sealed object opens to the bytes of `sha256`; they are written nowhere.

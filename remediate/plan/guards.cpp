@@ -111,8 +111,7 @@ std::optional<std::string> Guards::against_edit(const Operation& operation) cons
   const setting::FileProvider* provider = setting::find_provider(operation.setting.provider);
   if (provider == nullptr || !provider->owns(operation.path.name()))
     return display(operation.setting.provider) + " edits no file of this name";
-  // IIS keeps its configuration in a folder of the system; nobody else's lines belong there.
-  if (operation.setting.provider != "iis-xml")
+  if (!provider->in_system_folders())
     for (const Protected& entry : protected_)
       if (!entry.by_policy && entry.glob.matches(operation.path.bytes()))
         return "protected (" + display(entry.pattern) + "): never changed";

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "remediate/setting/provider.h"
+
 namespace remediate::plan {
 namespace {
 
@@ -14,12 +16,12 @@ Rank rank_of(const playbook::Playbook& playbook, const playbook::Step& step) {
   Rank rank = free;
   for (const std::string& id : step.indicators) {
     const auto indicator = std::ranges::find(playbook.indicators, id, &playbook::Indicator::id);
-    if (indicator == playbook.indicators.end() || !indicator->setting ||
-        indicator->setting->provider != "iis-xml")
-      continue;
-    const std::string& kind = indicator->setting->kind;
-    if (kind == "globalModule" || kind == "isapiFilter") rank = declaration;
-    if (kind == "module" && rank == free) rank = reference;
+    if (indicator == playbook.indicators.end() || !indicator->setting) continue;
+    const auto* provider = setting::find_provider(indicator->setting->provider);
+    if (provider == nullptr) continue;
+    const setting::Loads loads = provider->loads(indicator->setting->kind);
+    if (loads == setting::Loads::from_file) rank = declaration;
+    if (loads == setting::Loads::by_name && rank == free) rank = reference;
   }
   return rank;
 }

@@ -83,6 +83,7 @@ Json run_json(const run::Run& run) {
                             {"root", display(plan.host.root)}}},
               {"approvers", std::move(approvers)},
               {"playbooks", std::move(playbooks)},
+              {"copies", quarantine::to_json(run.copies)},
               {"stages", std::move(stages)},
               {"operations", std::move(operations)}};
 }

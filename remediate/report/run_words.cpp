@@ -147,6 +147,11 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
     facts.emplace_back("playbook", shown(playbook.name) + ", revision " +
                                        std::to_string(playbook.revision) + " (" +
                                        shown(playbook.id) + ")");
+  for (const quarantine::SealedCopy& copy : run.copies)
+    facts.emplace_back("copied first", shown(copy.path.display()) + " of " +
+                                           format_utc(copy.modified) + ", sha256 " +
+                                           shown(copy.sha256) + ", sealed as objects/" +
+                                           shown(copy.object) + ".p7m");
   for (const run::StageState& stage : run.stages)
     facts.emplace_back(stage.operation.empty() ? "stage" : "wait",
                        (stage.operation.empty() ? "" : shown(stage.operation) + " ") + "after " +

@@ -8,6 +8,7 @@
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/host/durable.h"
+#include "remediate/run/copies.h"
 #include "remediate/run/directory_reset.h"
 #include "remediate/run/file_removal.h"
 #include "remediate/run/line_order.h"
@@ -21,7 +22,6 @@ namespace remediate::run {
 namespace {
 
 constexpr std::string_view unstarted_prefix = ".starting-";
-constexpr std::uint64_t space_margin = 64u << 20;
 constexpr std::uint64_t journal_bytes_per_operation = 16u << 10;
 
 bool works(const OperationState& operation) {
@@ -172,13 +172,14 @@ Result<bool> enough_space(const Session& session) {
         size > session.max_sealed_bytes)
       continue;
     if (used > space.free_bytes || size > space.free_bytes) return false;
-    used += size + size / 10 + operation.operation->replacement.bytes.size();
+    used += sealed_at_most(size) + operation.operation->replacement.bytes.size();
     ++files;
   }
   return space.free_bytes >= used && space.free_files >= files;
 }
 
-/// A journal whose run never appeared: an attempt that failed before it could do anything.
+/// A journal whose run never appeared, and the objects that it names: an attempt that failed before
+/// it could do anything.
 Result<void> remove_stale_journal(const Store& store, const std::string& name) {
   std::vector<std::string> stale;
   TRY(store.journals().each_entry([&](std::string_view entry, FileKind) {
@@ -195,16 +196,24 @@ Result<void> remove_stale_journal(const Store& store, const std::string& name) {
           Code::refused,
           "the journal of run " + name + " tells what was done, and the run's folder is gone",
           "`remediate verify` tells more: take the folder from a backup");
+    if (!contents->records.empty() && contents->records.front().data.contains("copies")) {
+      TRY_LET(const auto copies,
+              quarantine::copies_from_json(contents->records.front().data["copies"], "/copies"));
+      for (const quarantine::SealedCopy& copy : copies) TRY(store.vault().discard(copy.object));
+    }
   }
   for (const std::string& entry : stale) TRY(store.journals().remove_file(entry));
   return {};
 }
 
-/// The run appears with its plan and a journal that has room and says that it started, or not at
-/// all: a full disk leaves the plan to be applied again.
+/// The run appears with its plan, its copies and a journal that has room and says that it started,
+/// or not at all: a full disk leaves the plan to be applied again. The journal names the copies
+/// before they have their names, so that none is left over.
 Result<journal::Journal> start_run(host::Host& host, const Store& store,
                                    const host::Directory& root, const plan::ApprovedPlan& approved,
-                                   const std::string& name, std::vector<std::string>& notices) {
+                                   const std::string& name,
+                                   const std::vector<crypto::Certificate>& recipients,
+                                   std::vector<std::string>& notices) {
   TRY(store.root().sync());  // whoever made the store may have been killed before it was flushed
   const std::string unfinished_name = std::string(unstarted_prefix) + name;
   TRY_LET(const auto directory, host::ensure_directory(store.runs(), unfinished_name, 0700));
@@ -216,9 +225,9 @@ Result<journal::Journal> start_run(host::Host& host, const Store& store,
     TRY(host::write_durable(*directory, "plan.json.p7s", approved.signature()));
   }
   TRY(host::write_durable(*directory, "plan.json", approved.bytes()));
-  TRY_LET(const std::vector<HistoryCopy> history,
-          keep_history(root, approved.plan(), *directory, notices));
   TRY(remove_stale_journal(store, name));
+  TRY_LET(const Copies copies,
+          copy_old_versions(root, approved.plan(), store.vault(), recipients, notices));
   TRY_LET(auto journal,
           journal::Journal::create(
               store.journals(), journal_name(name),
@@ -229,14 +238,10 @@ Result<journal::Journal> start_run(host::Host& host, const Store& store,
                {"store_sha256", store.sha256()},
                {"boot", host.identity().boot_id},
                {"approvers", approved.approvers()}};
-  if (!history.empty()) {
-    started["history"] = to_json(history);
-    notices.push_back(std::to_string(history.size()) +
-                      " version(s) of the configuration history of IIS are kept in runs/" + name +
-                      " (history-N.config), before edits push them out");
-  }
+  if (!copies.files.empty()) started["copies"] = quarantine::to_json(copies.files);
   journal.append(journal::type::run_started, "", std::move(started));
   TRY(journal.flush());
+  TRY(store.vault().keep(copies.objects));
   TRY(store.runs().rename(unfinished_name, store.runs(), name));
   TRY(store.runs().sync());
   return journal;
@@ -389,7 +394,7 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
   TRY(check_drift(root, plan, plan.host.boot == boot, options.directory));
   TRY(probe_before(options.stages, control));
   std::vector<std::string> notices;
-  TRY_LET(auto journal, start_run(host, store, root, approved, name, notices));
+  TRY_LET(auto journal, start_run(host, store, root, approved, name, options.recipients, notices));
   TRY_LET(Run run, load_run(store, name));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);

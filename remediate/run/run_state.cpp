@@ -102,8 +102,8 @@ Result<void> take(Run& run, std::map<std::string, OperationState*>& by_id,
     run.plan_signature_sha256 = text(record.data, "plan_signature_sha256");
     run.store_sha256 = text(record.data, "store_sha256");
     run.phase = "apply";
-    if (record.data.contains("history")) {
-      TRY_LET(run.history, history_from_json(record.data["history"]));
+    if (record.data.contains("copies")) {
+      TRY_LET(run.copies, quarantine::copies_from_json(record.data["copies"], "/copies"));
     }
     if (record.data.contains("approvers") && record.data["approvers"].is_array())
       for (const Json& approver : record.data["approvers"])

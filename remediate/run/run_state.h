@@ -7,7 +7,6 @@
 #include "quarantine/entry.h"
 #include "remediate/journal/journal.h"
 #include "remediate/plan/plan_file.h"
-#include "remediate/run/history.h"
 #include "remediate/run/store.h"
 #include "remediate/run/transition.h"
 
@@ -56,8 +55,8 @@ struct Run {
   /// The last record says what a rollback is to bring back; the next one that does belongs to it.
   bool announcing = false;
   std::vector<OperationState> operations;
-  std::vector<StageState> stages;  // in the order of the records
-  std::vector<HistoryCopy> history{};
+  std::vector<StageState> stages;                // in the order of the records
+  std::vector<quarantine::SealedCopy> copies{};  // made before the first change
 };
 
 /// Takes one more record of an operation into the state, by the transitions; corrupt when it

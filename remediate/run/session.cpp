@@ -112,6 +112,7 @@ quarantine::Manifest manifest_of(const Session& session) {
     manifest.recovery.push_back(recipient.fingerprint());
   manifest.journal_head = session.journal.head();
   manifest.journal_length = session.journal.length();
+  manifest.copies = run.copies;
   for (const OperationState& operation : run.operations) {
     const State state =
         operation.state == State::restoring ? operation.before_restore : operation.state;

@@ -109,6 +109,13 @@ class Session {
 /// Same inode of the same file system; with `same_boot` of the same device and mount.
 [[nodiscard]] bool same_file(const FileId& a, const FileId& b, bool same_boot);
 
+/// Free space of the store that is left to the server.
+inline constexpr std::uint64_t space_margin = 64u << 20;
+/// The most space that the sealed copy of so many bytes takes.
+[[nodiscard]] constexpr std::uint64_t sealed_at_most(std::uint64_t size) {
+  return size + size / 10;
+}
+
 /// Signs the journal as it stands: RUN.head-LENGTH.json with its signature, then the older heads
 /// go. There is always one that verifies. Durable when it returns.
 [[nodiscard]] Result<void> sign_head(const Session& session);

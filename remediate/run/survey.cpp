@@ -20,8 +20,8 @@
 #include "remediate/run/page_search.h"
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
-#include "remediate/setting/iis_protect.h"
 #include "remediate/setting/needed.h"
+#include "remediate/setting/provider.h"
 
 namespace remediate::run {
 namespace {
@@ -217,30 +217,31 @@ class Surveyor {
       keep_unread(place, "the configuration files together have too many bytes");
   }
 
-  /// Why a file of IIS is not the one that holds: its folder has a redirection.config that sends
-  /// IIS to another place, or one that says nothing that can be understood. Empty otherwise.
+  /// Why a file is not the one that holds: its folder has a redirector that sends the server to
+  /// another place, or one that says nothing that can be understood. Empty otherwise.
   std::string elsewhere(const RawPath& place) {
-    if (!ascii_iequals(place.name(), "applicationHost.config") &&
-        !ascii_iequals(place.name(), "administration.config"))
-      return {};
+    const setting::FileProvider* provider = setting::provider_of(place.name());
+    const auto redirector = provider ? provider->redirector(place.name()) : std::nullopt;
+    if (!redirector) return {};
     const auto known = redirections_.find(place.parent());
     if (known != redirections_.end()) return known->second;
-    std::string reason = redirection_in(place.parent());
+    std::string reason = redirection_in(place.parent(), *provider, *redirector);
     // That nothing is found in a file which does not hold says nothing.
     if (!reason.empty()) survey_.issues.push_back({"not_evaluated", place.display(), reason});
     return redirections_.emplace(place.parent(), std::move(reason)).first->second;
   }
 
-  std::string redirection_in(const RawPath& folder) const {
+  std::string redirection_in(const RawPath& folder, const setting::FileProvider& provider,
+                             const setting::Redirector& redirector) const {
     const auto unclear = [&](const Error& error) {
-      return "whether " + folder.display() +
-             "/redirection.config sends IIS to another place is not known: " + error.text();
+      return "whether " + folder.display() + "/" + redirector.file + " sends " + redirector.server +
+             " to another place is not known: " + error.text();
     };
     auto directory = root_.open_directory(folder, host::Mounts::cross);
     if (!directory) return unclear(directory.error());
     std::string name;
     auto listed = (*directory)->each_entry([&](std::string_view entry, FileKind) {
-      if (ascii_iequals(entry, "redirection.config")) name = entry;
+      if (ascii_iequals(entry, redirector.file)) name = entry;
       return name.empty();
     });
     if (!listed) return unclear(listed.error());
@@ -249,11 +250,11 @@ class Surveyor {
     if (!path) return unclear(path.error());
     const auto read = observe::read_setting_file(root_, *path, max_setting_bytes);
     if (!read) return unclear(read.error());
-    const auto target = setting::redirection_of(read->bytes);
+    const auto target = provider.redirected_to(read->bytes);
     if (!target) return unclear(target.error());
     if (!*target) return {};
-    return "IIS does not read this file: " + path->display() + " redirects the configuration to " +
-           **target +
+    return redirector.server + " does not read this file: " + path->display() +
+           " redirects the configuration to " + **target +
            " (make a plan for the machine that holds that place, or turn the redirection off "
            "after comparing both)";
   }

@@ -81,6 +81,9 @@ Result<void> check_manifest(const Store& store, const Run& run, const journal::C
                 "the journal's first " + std::to_string(manifest.journal_length) +
                     " records are not those that the manifest binds",
                 "the journal was cut or changed: take it from a backup");
+  if (manifest.copies != run.copies)
+    return fail(Code::corrupt, "manifest and journal disagree about what was copied",
+                "compare both with a witness or a backup");
   std::set<std::string> given_back;  // after the manifest was signed
   for (const journal::Record& record : journal.records)
     if (record.type == journal::type::not_done && record.sequence > manifest.journal_length)
@@ -239,8 +242,6 @@ class Verifier {
       for (const journal::Record& record : contents->records)
         chain_.emplace(std::to_string(record.sequence - 1) + ":" + record.prev);
       chain_.emplace(std::to_string(contents->records.size()) + ":" + contents->head);
-      if (auto history = check_history(*run->directory, run->history); !history)
-        error(name + " history", reason_of(history.error()));
       if (auto manifest = check_manifest(store_, *run, *contents); !manifest)
         error(name + " manifest", reason_of(manifest.error()));
       check_older_heads(*run, *contents);
@@ -300,18 +301,22 @@ class Verifier {
     if (!root)
       notice(run.name,
              "its root cannot be opened, so targets are not checked: " + reason_of(root.error()));
+    for (const quarantine::SealedCopy& copy : run.copies)
+      check_object(copy, run.name + " copy of " + copy.path.display() + " object");
     for (const OperationState& operation : run.operations) {
       // Its record is all that there is; journal, head and manifest were compared.
       if (operation.entry.directory) continue;
-      if (object_expected(operation)) check_object(operation);
+      if (object_expected(operation))
+        check_object(operation.entry,
+                     operation.entry.id + " " + operation.entry.path.display() + " object");
       if (operation.state == State::intended) check_intended(run, operation);
       if (was_captured(operation)) check_held(run, operation, root ? root->get() : nullptr);
     }
   }
 
-  void check_object(const OperationState& operation) {
-    const quarantine::Entry& entry = operation.entry;
-    const std::string where = entry.id + " " + entry.path.display() + " object";
+  /// Of an entry or of a copy.
+  template <class Sealed>
+  void check_object(const Sealed& entry, const std::string& where) {
     referenced_.insert(entry.object + ".p7m");
     auto size = store_.vault().check_object(entry.object);
     if (!size) return error(where, reason_of(size.error()));

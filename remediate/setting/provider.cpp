@@ -6,6 +6,7 @@
 #include "remediate/base/try.h"
 #include "remediate/setting/directives.h"
 #include "remediate/setting/iis_edit.h"
+#include "remediate/setting/iis_protect.h"
 #include "remediate/setting/redact.h"
 #include "remediate/setting/xml_difference.h"
 
@@ -46,6 +47,30 @@ class IisXml final : public FileProvider {
     TRY_LET(const auto document, read_document(file));
     return redact_document(document);
   }
+
+  [[nodiscard]] bool in_system_folders() const override { return true; }
+  [[nodiscard]] std::optional<OldVersions> old_versions(std::string_view file_name) const override {
+    if (!ascii_iequals(file_name, host_configuration)) return std::nullopt;
+    return OldVersions{"configuration history of IIS", "C:\\inetpub\\history", "CFGHISTORY_",
+                       std::string(host_configuration)};
+  }
+  [[nodiscard]] Loads loads(std::string_view kind) const override {
+    if (kind == "module") return Loads::by_name;
+    return kind == "globalModule" || kind == "isapiFilter" ? Loads::from_file : Loads::nothing;
+  }
+  [[nodiscard]] std::optional<Redirector> redirector(std::string_view file_name) const override {
+    if (!ascii_iequals(file_name, host_configuration) &&
+        !ascii_iequals(file_name, "administration.config"))
+      return std::nullopt;
+    return Redirector{"IIS", "redirection.config"};
+  }
+  [[nodiscard]] Result<std::optional<std::string>> redirected_to(
+      std::string_view bytes) const override {
+    return redirection_of(bytes);
+  }
+
+ private:
+  static constexpr std::string_view host_configuration = "applicationHost.config";
 };
 
 /// .htaccess and .user.ini.
@@ -102,6 +127,12 @@ std::unique_ptr<FileProvider> make_iis_xml_provider() { return std::make_unique<
 
 const FileProvider* find_provider(std::string_view name) {
   const auto found = std::ranges::find(providers(), name, &FileProvider::name);
+  return found == providers().end() ? nullptr : *found;
+}
+
+const FileProvider* provider_of(std::string_view file_name) {
+  const auto found = std::ranges::find_if(
+      providers(), [&](const FileProvider* provider) { return provider->owns(file_name); });
   return found == providers().end() ? nullptr : *found;
 }
 

@@ -82,6 +82,26 @@ struct Edited {
   std::string diff;  // unified diff, display-safe, secrets redacted
 };
 
+/// Old versions of a configuration that the server keeps, each in a folder of its own, and of which
+/// every change pushes out the oldest: evidence of when a setting appeared.
+struct OldVersions {
+  std::string what;    // "configuration history of IIS"
+  std::string folder;  // of all of them, as Windows spells it
+  std::string prefix;  // of the name of a version's folder; a number follows
+  std::string file;    // in a version's folder
+  bool operator==(const OldVersions&) const = default;
+};
+
+/// A file beside a configuration that may send the server to another place for it.
+struct Redirector {
+  std::string server;  // "IIS"
+  std::string file;
+};
+
+/// How a setting has the server load code: by a name that another setting gives to a file, or from
+/// a file. Removals go in this order, so that no setting is left without what it names.
+enum class Loads : std::uint8_t { nothing, by_name, from_file };
+
 /// A configuration family whose settings live in one file. Pure: bytes in, bytes out; no I/O.
 /// Thread-safe. Every method refuses malformed input (bad_input, with line and column) and
 /// leaves deciding what to do to the caller.
@@ -109,11 +129,32 @@ class FileProvider {
                                                                 std::string_view b) const = 0;
   /// The file for a person: secrets redacted, display-safe.
   [[nodiscard]] virtual Result<std::string> redact(std::string_view file) const = 0;
+
+  // What only some families have.
+
+  /// Its files lie in folders of the system, where no other family's belong.
+  [[nodiscard]] virtual bool in_system_folders() const { return false; }
+  /// What an edit of a file of this name pushes out.
+  [[nodiscard]] virtual std::optional<OldVersions> old_versions(std::string_view) const {
+    return std::nullopt;
+  }
+  [[nodiscard]] virtual Loads loads(std::string_view /*kind*/) const { return Loads::nothing; }
+  /// Of a file of this name.
+  [[nodiscard]] virtual std::optional<Redirector> redirector(std::string_view) const {
+    return std::nullopt;
+  }
+  /// Where the bytes of a redirector send the server; nothing when to no other place. bad_input
+  /// when they cannot be understood.
+  [[nodiscard]] virtual Result<std::optional<std::string>> redirected_to(std::string_view) const {
+    return std::nullopt;
+  }
 };
 
 [[nodiscard]] std::unique_ptr<FileProvider> make_iis_xml_provider();
 /// By name; nothing for a name no provider has.
 [[nodiscard]] const FileProvider* find_provider(std::string_view name);
+/// The one that owns files of this name; nothing where none does.
+[[nodiscard]] const FileProvider* provider_of(std::string_view file_name);
 [[nodiscard]] std::vector<std::string> provider_names();
 
 }  // namespace remediate::setting

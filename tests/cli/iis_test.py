@@ -1,5 +1,6 @@
 """Configurations of IIS: the order of native modules, what holds off attacks, redirection, what belongs together."""
 import json
+import subprocess
 
 import scene
 
@@ -147,10 +148,32 @@ class History(Iis):
     def version(self, number, data):
         return self.scene.write(f"inetpub/history/CFGHISTORY_{number:010}/applicationHost.config", data)
 
-    def kept(self, run):
-        return {p.name: p.read_bytes() for p in self.scene.run_folder(run).glob("history-*")}
+    def recorded(self, run):
+        first = json.loads(self.scene.journal(run).read_text().splitlines()[0])
+        return first["data"].get("copies", [])
 
-    def test_versions_are_kept_before_the_first_edit(self):
+    def kept(self, run):
+        """By place, as stock OpenSSL opens what the journal names."""
+        keys = self.scene.store / "keys"
+        opened = {}
+        for copy in self.recorded(run):
+            sealed = self.scene.store / "objects" / (copy["object"] + ".p7m")
+            self.assertEqual(scene.sha256(sealed.read_bytes()), copy["object"])
+            self.assertEqual(sealed.stat().st_size, copy["object_size"])
+            data = subprocess.run(
+                ["openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", sealed,
+                 "-recip", keys / "recovery.crt", "-inkey", keys / "recovery.key"],
+                check=True, capture_output=True, timeout=scene.TIMEOUT).stdout
+            self.assertEqual((copy["sha256"], copy["size"]), (scene.sha256(data), len(data)))
+            opened[copy["path"]["display"]] = data
+        return opened
+
+    def in_clear(self, secret):
+        """The files of the store that hold the text as it is."""
+        return [str(path.relative_to(self.scene.store)) for path in sorted(self.scene.store.rglob("*"))
+                if path.is_file() and secret in path.read_bytes()]
+
+    def test_versions_are_sealed_before_the_first_edit(self):
         self.one_vdir()
         for number in (7, 9, 10):
             self.version(number, b"<configuration>%d</configuration>" % number)
@@ -161,41 +184,72 @@ class History(Iis):
         done = self.ok(self.scene.apply()).json()
         run = done["run_id"]
         self.assertEqual(self.kept(run), {
-            f"history-{at + 1}.config": b"<configuration>%d</configuration>" % number
-            for at, number in enumerate((7, 9, 10))})
-        first = json.loads(self.scene.journal(run).read_text().splitlines()[0])
-        self.assertEqual([copy["sha256"] for copy in first["data"]["history"]],
-                         [scene.sha256(data) for _, data in sorted(self.kept(run).items())])
-        self.assertIn("CFGHISTORY_0000000009", first["data"]["history"][1]["from"])
+            f"inetpub/history/CFGHISTORY_{number:010}/applicationHost.config":
+                b"<configuration>%d</configuration>" % number for number in (7, 9, 10)})
         notices = "\n".join(done["notices"])
         self.assertIn("3 version(s) of the configuration history", notices)
         self.assertIn("CFGHISTORY_0000000011", notices)
-        self.verified(run)
+        manifest = json.loads((self.scene.run_folder(run) / "manifest.json").read_text())
+        self.assertEqual(manifest["copies"], self.recorded(run))
+        self.assertEqual(self.scene.json("show", run).json()["copies"], self.recorded(run))
+        shown = self.scene.run("show", run).out.decode()
+        for copy in self.recorded(run):
+            self.assertIn(copy["object"], shown)
+        checked = self.verified(run)
+        self.assertEqual(checked["objects_checked"], 3 + 1)
+        keys = self.scene.store / "keys"
+        opened = self.ok(self.scene.json("verify", run, "--recovery-key", keys / "recovery.key")).json()
+        self.assertEqual((opened["ok"], opened["findings"]), (True, []))
         self.ok(self.scene.json("rollback", run))
         self.assertEqual(self.scene.tree(), before)
+        self.verified(run)
+
+    def test_no_password_is_stored_in_clear(self):
+        self.one_vdir()
+        old, now = b"0ld-pool-Passw0rd", b"n3w-pool-Passw0rd"
+        pool = b'<applicationPools><add name="p" processModel.password="%s" /></applicationPools>'
+        self.version(1, b"<configuration>" + pool % old + b"</configuration>")
+        self.config.write_bytes(configuration().replace(b"    <sites>", b"    " + pool % now + b"\r\n    <sites>"))
+        run = self.applied()
+        self.assertIn(old, b"".join(self.kept(run).values()))
+        self.assertEqual(self.in_clear(old), [])
+        # The original itself, renamed into the hold, until finalize; nothing that the tool wrote.
+        self.assertEqual(self.in_clear(now), [f"hold/{run}/op-0001"])
+        self.ok(self.scene.json("finalize", run))
+        self.assertEqual(self.in_clear(old) + self.in_clear(now), [])
         self.verified(run)
 
     def test_a_copy_that_is_changed_or_gone_is_found(self):
         self.one_vdir()
         self.version(1, b"<configuration />")
         run = self.applied()
-        [copy] = self.scene.run_folder(run).glob("history-*")
-        copy.write_bytes(b"<configuration/>")
-        self.assertIn("history-1.config", self.findings(run))
-        copy.unlink()
-        self.assertIn("history-1.config", self.findings(run))
+        [copy] = self.recorded(run)
+        sealed = self.scene.store / "objects" / (copy["object"] + ".p7m")
+        sealed.write_bytes(sealed.read_bytes()[:-1] + b"!")
+        self.assertIn("CFGHISTORY_0000000001", self.findings(run))
+        sealed.unlink()
+        self.assertIn("CFGHISTORY_0000000001", self.findings(run))
 
     def test_what_is_left_of_a_run_that_never_began_goes(self):
+        """A crash after the copies got their names and before the run appeared."""
         self.one_vdir()
         self.version(1, b"<configuration />")
         run = self.applied()
-        left = self.scene.store / "runs" / ".starting-run-0123456789ab"
+        [copy] = self.recorded(run)
+        name = "run-0123456789ab"
+        left = self.scene.store / "runs" / f".starting-{name}"
         left.mkdir(mode=0o700)
-        (left / "history-1.config").write_bytes(b"x")
+        (left / "plan.json").write_bytes(b"x")
         (left / ".writing-1").write_bytes(b"x")
+        record = json.loads(self.scene.journal(run).read_text().splitlines()[0])
+        unused = self.scene.store / "objects" / ("0" * 64 + ".p7m")
+        unused.write_bytes(b"x")
+        record["data"]["copies"] = [copy | {"object": "0" * 64}]
+        journal = self.scene.journal(name)
+        journal.write_text(json.dumps(record, separators=(",", ":")) + "\n")
         ended = self.scene.run("resume")
-        self.assertIn("run-0123456789ab was interrupted before it began", ended.err.decode())
-        self.assertFalse(left.exists())
+        self.assertIn(f"{name} was interrupted before it began", ended.err.decode())
+        self.assertEqual([path for path in (left, journal, unused) if path.exists()], [])
         self.verified(run)
 
     def test_only_the_newest_of_very_many(self):

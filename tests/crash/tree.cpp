@@ -252,7 +252,8 @@ Sample build_sample(const std::string& folder, bool all) {
   sample.config = "Windows/System32/inetsrv/config/applicationHost.config";
   sample.exchanged[sample.config] = config_bytes(false);
   for (const char* name :
-       {"srv/www/odd", "srv/www/up", "srv/www/good", "Windows/System32/inetsrv/config"})
+       {"srv/www/odd", "srv/www/up", "srv/www/good", "Windows/System32/inetsrv/config",
+        "inetpub/history/CFGHISTORY_0000000001"})
     fs::create_directories(folder + "/" + name);
 
   const bool root = geteuid() == 0;
@@ -302,6 +303,9 @@ Sample build_sample(const std::string& folder, bool all) {
   make("srv/www/good/index.html", "<p>good</p>\n", 0644, 1600000006, 7);
   make("Windows/System32/inetsrv/config/administration.config", "<configuration />\n", 0600,
        1600000007, 8);
+  // An edit has it copied first.
+  make("inetpub/history/CFGHISTORY_0000000001/applicationHost.config", config_bytes(false), 0600,
+       1600000008, 9);
   if (root && !set_flags(fixed, FS_IMMUTABLE_FL))
     stop("this file system has no immutable flag; use --folder");
   return sample;

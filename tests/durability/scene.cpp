@@ -33,6 +33,7 @@ void fill(World& world, host::MemoryHost& host, bool small) {
     const auto folder = world.parent("www/sub/x");
     const auto twin = must(folder->open_file("shell-b.php", host::Access::read));
     must(folder->link_file(*twin, "shell-e.php"));
+    world.keep_old_version();
   }
   add_attribute(world, "www", "shell-a.php");
   world.protect("www/shell-a.php", host::flag_immutable);
@@ -50,10 +51,11 @@ std::map<std::string, Inode> below(const Disk& disk, const std::string& folder) 
 void edit_settings(host::Host& host) {
   const auto folder = must(host.open_root(std::string(target_folder) + "/etc-iis"));
   {
-    const auto protected_file = must(folder->open_file("host.config", host::Access::read));
+    const auto protected_file =
+        must(folder->open_file("applicationHost.config", host::Access::read));
     must(protected_file->set_protection_flags(0));
   }
-  const auto file = must(folder->open_file("host.config", host::Access::read_write));
+  const auto file = must(folder->open_file("applicationHost.config", host::Access::read_write));
   must(file->write_at(must(file->stat()).size, "<!-- later -->\n"));
   must(file->set_protection_flags(host::flag_immutable));
   must(folder->sync_filesystem());

@@ -78,6 +78,6 @@ class Tool {
 
 inline constexpr const char* target_folder = "/base/target";
 inline constexpr const char* store_folder = "/base/store";
-inline constexpr const char* settings_path = "etc-iis/host.config";
+inline constexpr const char* settings_path = "etc-iis/applicationHost.config";
 
 }  // namespace remediate::durability

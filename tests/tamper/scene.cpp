@@ -75,6 +75,7 @@ plan::ApprovalRequest request(World& world, plan::PlanFile file, std::string sig
 
 Scene::Scene(const std::string& shape) {
   world.policy.threshold = 2;
+  world.keep_old_version();
   const plan::PlanFile first = world.plan();
   run = "run-" + first.plan.plan_id.substr(0, 12);
   stopped = shape == "stopped";
@@ -139,6 +140,8 @@ std::vector<Place> Scene::list(const std::string& of) {
   const auto opened = world.open_store();
   std::vector<std::string> objects;
   if (auto loaded = load_run(*opened, of)) {
+    for (const quarantine::SealedCopy& copy : loaded->copies)
+      found.push_back({Kind::object, store + "/objects", copy.object + ".p7m"});
     for (const OperationState& operation : loaded->operations) {
       if (!operation.entry.object.empty())
         found.push_back({Kind::object, store + "/objects", operation.entry.object + ".p7m"});

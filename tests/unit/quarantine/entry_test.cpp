@@ -51,6 +51,12 @@ Manifest manifest() {
   made.recovery = {"r1", "r2"};
   made.journal_head = "head";
   made.journal_length = 9;
+  made.copies = {{must(RawPath::parse("old/\xfe.config")),
+                  {3, 4},
+                  std::string(64, 'd'),
+                  77,
+                  std::string(64, 'e'),
+                  700}};
   made.entries = {entry(), entry()};
   made.entries.back().hold = HoldPlace::store;
   made.entries.back().object.clear();

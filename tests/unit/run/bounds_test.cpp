@@ -30,7 +30,7 @@ std::size_t settings_of(const plan::Plan& plan) {
 std::size_t too_large(const plan::Plan& plan) {
   std::size_t count = 0;
   for (const auto& issue : plan.issues)
-    if (issue.kind == "too_large" && issue.where == "etc-iis/host.config") ++count;
+    if (issue.kind == "too_large" && issue.where == "etc-iis/applicationHost.config") ++count;
   return count;
 }
 
@@ -41,7 +41,7 @@ TEST_CASE("configuration files together have a bound, and what is left out is to
   World world(host, "/bounds");
   world.fill();
   // Two indicators of the playbook look at it, each at bytes of its own.
-  const std::uint64_t size = 2 * world.read("etc-iis/host.config").size();
+  const std::uint64_t size = 2 * world.read("etc-iis/applicationHost.config").size();
   const plan::Plan whole = plan_with(world, size);
   CHECK(settings_of(whole) == 2);
   CHECK(too_large(whole) == 0);

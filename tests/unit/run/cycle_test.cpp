@@ -64,7 +64,7 @@ TEMPLATE_TEST_CASE("apply removes exactly what was planned and rollback brings a
   CHECK_FALSE(world.exists("www/sub/shell-b.php"));
   CHECK_FALSE(world.exists("www/sub/shell-c.php"));
   CHECK(world.read("www/index.php") == "clean\n");
-  const std::string configuration = world.read("etc-iis/host.config");
+  const std::string configuration = world.read("etc-iis/applicationHost.config");
   CHECK(configuration.find("COM1") == std::string::npos);
   CHECK(configuration.find("WHO") == std::string::npos);
   CHECK(configuration.find("C:\\w") != std::string::npos);
@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("one indicator, one operation, then the rest", "[cycle]", Mem
   Fixture<TestType> fixture;
   World& world = fixture.world;
   const Snapshot before = world.snapshot();
-  const std::string original = world.read("etc-iis/host.config");
+  const std::string original = world.read("etc-iis/applicationHost.config");
   const RunReport applied = must(world.apply(world.plan()));
   RollbackOptions only;
   only.only = {"vdir-x"};
@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("one indicator, one operation, then the rest", "[cycle]", Mem
   REQUIRE(first.operations.size() == 1);
   CHECK(first.status == "done");
   CHECK(
-      world.read("etc-iis/host.config") ==
+      world.read("etc-iis/applicationHost.config") ==
       conf_without(original,
                    "    <virtualDirectory path=\"/y\" physicalPath=\"C:\\ProgramData\\WHO\" />\n"));
   CHECK_FALSE(world.exists("www/shell-a.php"));
@@ -147,7 +147,7 @@ TEMPLATE_TEST_CASE("one indicator, one operation, then the rest", "[cycle]", Mem
   CHECK(must(world.rollback(applied.run)).status == "done");
   const Snapshot after = world.snapshot();
   // Taken back in another order than they were made, the two neighbours may change places.
-  CHECK(sorted_lines(world.read("etc-iis/host.config")) == sorted_lines(original));
+  CHECK(sorted_lines(world.read("etc-iis/applicationHost.config")) == sorted_lines(original));
   CHECK(after.size() == before.size());
 }
 
@@ -291,18 +291,18 @@ TEMPLATE_TEST_CASE("a later edit of a configuration survives the rollback", "[cy
                    NativeWorld) {
   Fixture<TestType> fixture;
   World& world = fixture.world;
-  const std::string original = world.read("etc-iis/host.config");
+  const std::string original = world.read("etc-iis/applicationHost.config");
   const RunReport applied = must(world.apply(world.plan()));
-  const std::string edited = world.read("etc-iis/host.config") + "<!-- later -->\n";
+  const std::string edited = world.read("etc-iis/applicationHost.config") + "<!-- later -->\n";
   {
-    const auto file = must(
-        world.parent("etc-iis/host.config")->open_file("host.config", host::Access::read_write));
+    const auto file = must(world.parent("etc-iis/applicationHost.config")
+                               ->open_file("applicationHost.config", host::Access::read_write));
     must(file->write_at(0, edited));
   }
   const RunReport back = must(world.rollback(applied.run));
   INFO(text(back));
   CHECK(back.status == "done");
-  CHECK(world.read("etc-iis/host.config") == original + "<!-- later -->\n");
+  CHECK(world.read("etc-iis/applicationHost.config") == original + "<!-- later -->\n");
 }
 
 TEMPLATE_TEST_CASE("evidence that does not verify stops rollback and finalize", "[cycle]",

@@ -54,8 +54,9 @@ class Fault {
 struct SweepWorld : MemoryWorld {
   SweepWorld() {
     world->protect("www/shell-a.php", host::flag_immutable);
-    world->protect("etc-iis/host.config", host::flag_immutable);
+    world->protect("etc-iis/applicationHost.config", host::flag_immutable);
     world->overwrite_page();
+    world->keep_old_version();
     world->protect(page, host::flag_immutable);
     before = world->snapshot();
     originals = inodes(host, world->target());

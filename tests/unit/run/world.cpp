@@ -54,8 +54,9 @@ playbook::Indicator setting_indicator(const std::string& id, const std::string& 
   indicator.name = id;
   indicator.authorises = playbook::Authorises::remove;
   indicator.setting = playbook::SettingCondition{
-      "iis-xml", {{"/etc-iis/host.config", playbook::Spelling::posix}}, {}, "virtualDirectory", "",
-      {}};
+      "iis-xml", {{"/etc-iis/applicationHost.config", playbook::Spelling::posix}},
+      {},        "virtualDirectory",
+      "",        {}};
   playbook::AttributeTest test;
   test.name = "path";
   test.equals = path;
@@ -197,7 +198,15 @@ void World::fill() {
   file("www/sub/shell-c.php", "");
   file("www/index.php", "clean\n");
   folder("etc-iis");
-  file("etc-iis/host.config", configuration, 0640);
+  file("etc-iis/applicationHost.config", configuration, 0640);
+}
+
+void World::keep_old_version(unsigned number) {
+  const std::string below = "inetpub/history/CFGHISTORY_000000000" + std::to_string(number);
+  folder(below);
+  file(below + "/applicationHost.config",
+       "<configuration><!-- " + std::to_string(number) + " " + old_secret + " --></configuration>",
+       0600);
 }
 
 void World::overwrite_page() {

@@ -85,6 +85,8 @@ class World {
 
   /// Three shells, a clean file, and a configuration with a virtual directory to be removed.
   void fill();
+  /// A version of the configuration that the server kept: an edit makes the tool copy it first.
+  void keep_old_version(unsigned number = 1);
   /// A page of the product that was overwritten, and a folder with its known good version. Plans
   /// put it back from then on.
   void overwrite_page();
@@ -142,6 +144,8 @@ struct NativeWorld {
   std::unique_ptr<World> world;
 };
 
+/// In every old version: nothing of it may be stored in clear.
+inline constexpr const char* old_secret = "an old password of an application pool";
 inline constexpr const char* page = "www/login.php";
 inline constexpr const char* bad_page = "overwritten page\n";
 inline constexpr const char* good_page = "login page as it was shipped\n";
