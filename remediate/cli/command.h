@@ -42,8 +42,8 @@ struct Global {
   [[nodiscard]] bool colour() const;
 };
 
-/// The commands that a text for people quotes (`remediate resume RUN`), with the store and the
-/// policy of this call, so that they can be typed as they stand.
+/// The commands that a text for people quotes (`remediate resume RUN`) or has on indented lines of
+/// their own, with the store and the policy of this call, so that they can be typed as they stand.
 [[nodiscard]] std::string with_places(const Global& global, std::string text);
 
 /// A command's work; the value is the exit code.

@@ -63,10 +63,13 @@ std::string with_places(const Global& global, std::string text) {
   if (global.store != global.usual_store) places += " --store " + display(quoted(global.store));
   if (!global.policy.empty()) places += " --policy " + display(quoted(global.policy));
   if (places.empty()) return text;
-  constexpr std::string_view start = "`remediate";
-  constexpr std::array<std::string_view, 9> commands = {
-      "apply", "finalize", "init", "list", "plan", "resume", "rollback", "show", "verify"};
+  constexpr std::string_view start = "remediate", indented = "      ";
+  constexpr std::array<std::string_view, 10> commands = {"apply", "approve", "finalize", "init",
+                                                         "list",  "plan",    "resume",   "rollback",
+                                                         "show",  "verify"};
   for (std::size_t at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+    const std::string_view before = std::string_view(text).substr(0, at);
+    if (!before.ends_with('`') && !before.ends_with(indented)) continue;
     const std::size_t end = at + start.size();
     const std::size_t word = text.find_first_not_of(" \n", end);  // a line may end between them
     if (word == end || word == std::string::npos) continue;

@@ -91,7 +91,7 @@ Result<int> plan(Global& global, const Options& options) {
   if (global.json() && options.output != "-")
     TRY(print(file.bytes));
   else if (options.output != "-")
-    TRY(print(report::plan_text(file.plan, global.colour())));
+    TRY(print(with_places(global, report::plan_text(file.plan, global.colour()))));
   if (!options.output.empty() && options.output != "-")
     message(global, "plan " + file.plan.plan_id + " written to " + display(options.output));
   return options.detailed && file.plan.has_changes() ? changes_pending : 0;

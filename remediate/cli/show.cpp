@@ -18,7 +18,7 @@ Result<int> show_plan(Global& global, std::string bytes, const std::string& what
     if (global.json())
       TRY(print(file.bytes));
     else
-      TRY(print(report::plan_text(file.plan, global.colour())));
+      TRY(print(with_places(global, report::plan_text(file.plan, global.colour()))));
   }
   return 0;
 }
@@ -31,7 +31,7 @@ Result<int> show_run(Global& global, const std::string& name, const std::string&
     if (global.json())
       TRY(print(report::run_json(run)));
     else
-      TRY(print(report::run_text(run, global.colour())));
+      TRY(print(with_places(global, report::run_text(run, global.colour()))));
   }
   return 0;
 }

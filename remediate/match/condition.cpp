@@ -235,13 +235,19 @@ std::optional<RegexMatcher::Place> Content::regex(std::size_t number) {
 const YaraOutcome& Content::yara(std::size_t number) {
   if (yara_[number]) return *yara_[number];
   if (yara_left_.count() <= 0) {
-    yara_[number] = {.hits = {}, .incomplete = "other rules used up the time for this file"};
+    yara_[number] = {.hits = {},
+                     .incomplete = yara_name(slowest_) + " used up the time for this file"};
     return *yara_[number];
   }
   const auto start = std::chrono::steady_clock::now();
   yara_[number] = matchers_.rules[number]->scan(bytes_, target_, yara_left_);
-  yara_left_ -= std::chrono::duration_cast<std::chrono::milliseconds>(
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::steady_clock::now() - start);
+  yara_left_ -= took;
+  if (took >= slowest_took_) {
+    slowest_took_ = took;
+    slowest_ = number;
+  }
   return *yara_[number];
 }
 

@@ -73,6 +73,8 @@ class Content {
   RegexMatcher::Search search_;
   std::vector<std::optional<YaraOutcome>> yara_;
   std::chrono::milliseconds yara_left_;  // for all rule sources of this file
+  std::size_t slowest_ = 0;              // of the sources that were asked
+  std::chrono::milliseconds slowest_took_{0};
   std::optional<std::optional<Dump>> dump_;
 };
 

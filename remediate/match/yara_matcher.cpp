@@ -175,8 +175,9 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
   const auto* noting = static_cast<const Noting*>(user_data);
   YaraOutcome* outcome = noting->outcome;
   if (message == CALLBACK_MSG_TOO_MANY_MATCHES) {
-    outcome->incomplete =
-        std::string("too many matches of ") + static_cast<const YR_STRING*>(data)->identifier;
+    const auto* string = static_cast<const YR_STRING*>(data);
+    outcome->incomplete = std::string("too many matches of ") + string->identifier + " in rule " +
+                          context->rules->rules_table[string->rule_idx].identifier;
     return CALLBACK_CONTINUE;
   }
   if (message != CALLBACK_MSG_RULE_MATCHING) return CALLBACK_CONTINUE;
@@ -308,6 +309,8 @@ YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target,
         "none of them lets it remove";
   if (result != ERROR_SUCCESS) {
     outcome.incomplete = scan_error(result);
+    if (const YR_RULE* rule = yr_scanner_last_error_rule(scanner.get()))
+      outcome.incomplete += " by rule " + std::string(rule->identifier);
     return outcome;  // the scanner's state is not trusted again
   }
   impl_->give_back(std::move(scanner));

@@ -29,12 +29,12 @@ Result<bool> exists(const host::Directory& directory, std::string_view name) {
 }
 
 Result<void> check_private(const host::Directory& directory, std::string_view what,
-                           std::uint32_t user) {
+                           const char* remedy, std::uint32_t user) {
   TRY_LET(const FileStat stat, directory.stat());
   if ((stat.mode & 077u) != 0)
     return fail(Code::configuration,
                 std::string(what) + " " + directory.location() + " can be reached by others",
-                "chmod 700 it and look who changed it");
+                remedy);
   if (stat.owner != user)
     return fail(Code::permission,
                 std::string(what) + " " + directory.location() + " belongs to user " +
@@ -175,7 +175,8 @@ Result<std::unique_ptr<Store>> Store::open(host::Host& host, const std::string& 
   if (!present)
     return fail(Code::not_found, "there is no store at " + display(path),
                 "name it with --store, or make one with `remediate init`");
-  TRY(check_private(*store->root_, "the store", host.user()));
+  TRY(check_private(*store->root_, "the store", "chmod 700 it and look who changed it",
+                    host.user()));
   if (auto loaded = store->load(); !loaded)
     return std::unexpected(
         std::move(loaded).error().wrapped("the store " + display(path) + " cannot be used"));
@@ -186,7 +187,8 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
                                              const StoreKeys& given) {
   TRY_LET(auto root, host.make_root(path));
   TRY(check_vacant(*root, path));
-  TRY(check_private(*root, "the new store", host.user()));
+  TRY(check_private(*root, "the folder for a new store,", "chmod 700 it, then try again",
+                    host.user()));
   TRY_LET(const auto lock, lock_of(*root, path));  // two may begin at once
   TRY(check_vacant(*root, path));
 

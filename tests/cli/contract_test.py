@@ -324,6 +324,9 @@ class Errors(Case):
         listed = subprocess.run(f"'{scene.REMEDIATE}' {quoted} list", shell=True, check=True,
                                 capture_output=True, timeout=scene.TIMEOUT)
         self.assertIn(run, listed.stdout.decode())
+        shown = self.ok(self.scene.run("show", self.scene.plan_file)).out.decode()
+        for command in ("approve", "apply", "rollback", "finalize"):
+            self.assertIn(f"\n      remediate {places} {command} ", shown)
 
     def test_an_absent_thing_is_named(self):
         self.refused(self.scene.json("list"), 1, "not_found", str(self.scene.store))

@@ -211,8 +211,8 @@ class History(Iis):
         self.version(1, b"<configuration>" + pool % old + b"</configuration>")
         self.config.write_bytes(configuration().replace(b"    <sites>", b"    " + pool % now + b"\r\n    <sites>"))
         run = self.applied()
-        self.assertIn(old, b"".join(self.kept(run).values()))
         self.assertEqual(self.in_clear(old), [])
+        self.assertIn(old, b"".join(self.kept(run).values()))
         # The original itself, renamed into the hold, until finalize; nothing that the tool wrote.
         self.assertEqual(self.in_clear(now), [f"hold/{run}/op-0001"])
         self.ok(self.scene.json("finalize", run))

@@ -555,5 +555,5 @@ TEST_CASE("a YARA rule that reaches a bound is unknown, also under not") {
   const auto issues = run.engine->take_issues();
   REQUIRE(issues.size() == 2);
   CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
-  CHECK(issues[0].reason.find("too many matches") != std::string::npos);
+  CHECK(issues[0].reason.find("too many matches of $a in rule many") != std::string::npos);
 }

@@ -66,8 +66,9 @@ TEST_CASE("old versions are sealed before the first edit and stay evidence to th
 
   const auto whole = [&](const std::string& when) {
     INFO(when);
-    const VerifyReport verified =
-        must(run::verify(copied.host, *store, "", {.recovery = world.recovery()}));
+    VerifyOptions options;
+    options.recovery = world.recovery();
+    const VerifyReport verified = must(run::verify(copied.host, *store, "", options));
     CHECK(findings(verified) == "");
     CHECK(verified.objects_checked == applied.operations.size() - 1 + run.copies.size());
   };

@@ -163,4 +163,35 @@ TEST_CASE("the provider is found by its name") {
   CHECK(make_iis_xml_provider()->name() == "iis-xml");
 }
 
+TEST_CASE("a provider says what is special about its family") {
+  const FileProvider& iis = *find_provider("iis-xml");
+  const FileProvider& php = *find_provider("php-user-ini");
+  CHECK(provider_of("APPLICATIONHOST.config") == &iis);
+  CHECK(provider_of(".user.ini") == &php);
+  CHECK(provider_of("index.php") == nullptr);
+
+  CHECK((iis.in_system_folders() && !php.in_system_folders()));
+  const auto versions = iis.old_versions("applicationhost.CONFIG");
+  REQUIRE(versions);
+  CHECK(*versions == OldVersions{"configuration history of IIS", "C:\\inetpub\\history",
+                                 "CFGHISTORY_", "applicationHost.config"});
+  CHECK_FALSE(iis.old_versions("web.config"));
+  CHECK_FALSE(php.old_versions(".user.ini"));
+
+  CHECK(iis.loads("module") == Loads::by_name);
+  CHECK(iis.loads("globalModule") == Loads::from_file);
+  CHECK(iis.loads("isapiFilter") == Loads::from_file);
+  CHECK(iis.loads("virtualDirectory") == Loads::nothing);
+  CHECK(php.loads("module") == Loads::nothing);
+
+  CHECK(iis.redirector("Administration.config")->file == "redirection.config");
+  CHECK_FALSE(iis.redirector("web.config"));
+  CHECK_FALSE(php.redirector("applicationHost.config"));
+  const auto moved = iis.redirected_to(
+      "<configuration><configurationRedirection enabled=\"true\" path=\"\\\\farm\\iis\" />"
+      "</configuration>");
+  REQUIRE(moved);
+  CHECK(moved->value_or("").find("farm") != std::string::npos);
+}
+
 }  // namespace remediate::setting::test
