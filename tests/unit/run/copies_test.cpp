@@ -45,8 +45,9 @@ TEST_CASE("old versions are sealed before the first edit and stay evidence to th
   CHECK_FALSE(files_with(copied.host, world.target(), old_secret).empty());
   const RunReport applied = must(world.apply(copied.plan));
   INFO(text(applied));
-  CHECK(text(applied).find("2 version(s) of the configuration history of IIS") !=
-        std::string::npos);
+  REQUIRE(applied.notices.size() == 1);
+  CHECK(applied.notices.front().starts_with(
+      "2 version(s) of the configuration history of IIS are kept as sealed objects"));
   CHECK(files_with(copied.host, world.store_path(), old_secret) == "");
 
   const Run run = must(load_run(*world.open_store(), applied.run));
