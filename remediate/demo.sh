@@ -103,17 +103,35 @@ disk=$work/disk store=$work/store
 books=("$source_dir"/playbooks/{hafnium-2021,proxyshell-2021,php-webroot}.json)
 plan_arguments=()
 for playbook in "${books[@]}"; do plan_arguments+=(-p "$playbook"); done
-shell=$disk/inetpub/wwwroot/aspnet_client/supp0rt.aspx
-iis=$disk/Windows/System32/inetsrv/config/applicationHost.config
 remediate() { command remediate --store "$store" --no-input "$@"; }
 manifest() { tree_manifest "$disk" --no-atime; }
+names() { (cd "$disk" && find . -mindepth 1 -printf '%P\0' | LC_ALL=C sort -z) >"$work/$1.names"; }
+# Compares with the list of everything that has to go, and nothing else may.
 removed() {
-  if [[ ! -e $shell ]]; then good "the shell is gone"; else bad "the shell is still there"; fi
-  # Of the two lines that look alike one is in the header's comment.
-  if (($(grep -c '<virtualDirectory path="/auth/help"' "$iis") == 1)); then
-    good "the virtual directory is gone, its mention in a comment stayed"
+  local path lines text settings=0 left=()
+  while IFS=$'\t' read -r path lines text; do
+    if [[ $path == \#* ]]; then
+      continue
+    elif [[ -z $text ]]; then
+      printf '%b\0' "$path"
+    else
+      settings=$((settings + 1))
+      (($(grep -cF -- "$text" "$disk/$path") == lines)) || left+=("$text")
+    fi
+  done <"$source_dir/tests/support/sample_gone.txt" >"$work/wanted.unsorted"
+  LC_ALL=C sort -z "$work/wanted.unsorted" >"$work/wanted.names"
+  names after
+  LC_ALL=C comm -z -23 "$work/before.names" "$work/after.names" >"$work/gone.names"
+  if cmp -s "$work/wanted.names" "$work/gone.names"; then
+    good "all $(tr -cd '\0' <"$work/gone.names" | wc -c) shells and compiled pages of the list are gone, and nothing else"
   else
-    bad "the virtual directory is not gone, or more than it"
+    bad "what is gone is not what the list says"
+    LC_ALL=C comm -z -3 "$work/wanted.names" "$work/gone.names" | tr '\n\0' '?\n' | cat -v | head -n 20
+  fi
+  if ((${#left[@]} == 0 && settings > 0)); then
+    good "all $settings settings of the list are gone; what a comment says of them stayed"
+  else
+    bad "of the settings $(printf '%q ' "${left[@]}")there is not what the list says"
   fi
 }
 same_as_before() {
@@ -136,9 +154,13 @@ apply_plan() {
   run 0 remediate resume "$run_id"
 }
 
+title "A store for keys, evidence and removed files"
+run 0 remediate init
+
 title "A server that was broken into (inert; the same on every run)"
 run 0 sample_tree "$disk"
 manifest >"$work/before.manifest" || stop "the tree cannot be read"
+names before
 
 title "The playbooks are valid"
 run 0 remediate check "${books[@]}"

@@ -41,6 +41,7 @@ class CompiledPlanner {
         remove_record(record, *page);
     }
     remove_assemblies();
+    review_unnamed();
   }
 
  private:
@@ -159,14 +160,22 @@ class CompiledPlanner {
     return true;
   }
 
+  /// What the record does not lead to.
+  [[nodiscard]] std::string without_assembly(const Record& record) const {
+    if (!record.assembly.is_root()) return {};
+    if (!record.page.assembly.empty())
+      return "; its assembly " + record.page.assembly + ".dll is not there";
+    return survey_.compiled.unnamed.contains(record.path.parent())
+               ? "; it names no assembly: those beside it that no record names are for review"
+               : "; it names no assembly, and every one beside it is named by another record";
+  }
+
   void remove_record(const Record& record, const Operation& page) {
-    const std::string none = record.assembly.is_root() && !record.page.assembly.empty()
-                                 ? "; its assembly " + record.page.assembly + ".dll is not there"
-                                 : "";
+    if (record.page.assembly.empty()) nameless_.emplace(record.path.parent(), page);
     if (!add(record.path, record.sha256, record.facts, page,
              {"compiled",
               "ASP.NET's record of the compiled page " + page.path.display() + " (" +
-                  display(record.page.virtual_path) + ")" + none,
+                  display(record.page.virtual_path) + ")" + without_assembly(record),
               0, ""}))
       return;
     if (!record.assembly.is_root()) pages_.emplace(record.assembly, page);
@@ -196,6 +205,26 @@ class CompiledPlanner {
     }
   }
 
+  void review_unnamed() {
+    for (const auto& [folder, page] : nameless_) {
+      const auto found = survey_.compiled.unnamed.find(folder);
+      if (found == survey_.compiled.unnamed.end()) continue;
+      for (const RawPath& assembly : found->second)
+        if (!planned_.contains(assembly))
+          plan_.reviews.push_back(
+              {assembly.display(),
+               page.playbook,
+               page.indicator,
+               survey_.compiled.assemblies.at(assembly).sha256,
+               {{"compiled",
+                 "an assembly of compiled pages that no record names; the record of the page that "
+                 "is removed (" +
+                     page.path.display() +
+                     ") names none, so its code may be in this one, which stays" + by_hand,
+                 0, ""}}});
+    }
+  }
+
   [[nodiscard]] std::string others_in(const RawPath& assembly) const {
     std::string others;
     std::size_t count = 0;
@@ -212,7 +241,8 @@ class CompiledPlanner {
   const Guards& guards_;
   Plan& plan_;
   std::set<RawPath> planned_;
-  std::map<RawPath, Operation> pages_;  // by assembly: a page that is in it
+  std::map<RawPath, Operation> pages_;     // by assembly: a page that is in it
+  std::map<RawPath, Operation> nameless_;  // by folder: a page whose record names no assembly
 };
 
 }  // namespace

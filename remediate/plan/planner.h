@@ -94,6 +94,8 @@ struct CompiledPages {
   std::map<RawPath, Assembly> assemblies;
   std::map<RawPath, std::map<RawPath, std::string>> users;  // all records and pages of an assembly
   std::map<RawPath, RawPath> unread_in;                     // by folder: a record that is none
+  /// By folder, where a record of a match names no assembly: those of pages that no record names.
+  std::map<RawPath, std::vector<RawPath>> unnamed{};
   std::string unsearched{};  // not empty: why Record::pages may lack some
 };
 

@@ -16,6 +16,7 @@ constexpr std::size_t max_entries = 500'000;
 constexpr std::size_t max_records = 50'000;
 constexpr std::size_t max_depth = 16;
 constexpr std::uint64_t max_assembly_bytes = 32u << 20;
+constexpr std::size_t max_unnamed = 100;  // assemblies that no record names
 
 std::string lower(std::string_view text) {
   std::string made(text);
@@ -45,7 +46,9 @@ class CompiledScan {
       std::vector<RawPath> assemblies;
       if (!list(at, top, waiting, records, assemblies)) return;
       std::ranges::sort(records);
+      nameless_ = false;
       for (const RawPath& record : records) read(where, record, assemblies);
+      if (nameless_) keep_unnamed(at, std::move(assemblies));
     }
   }
 
@@ -127,6 +130,7 @@ class CompiledScan {
       found_.users[*dll].emplace(path, parsed->virtual_path);
       if (wanted) read_assembly(*dll);
     }
+    nameless_ |= wanted && parsed->assembly.empty();
     if (wanted)
       found_.records.push_back({where.playbook,
                                 where.step,
@@ -140,6 +144,25 @@ class CompiledScan {
                                 {}});
   }
 
+  /// One of them may hold the code of the page whose record names none.
+  void keep_unnamed(const RawPath& folder, std::vector<RawPath> assemblies) {
+    std::ranges::sort(assemblies);
+    for (RawPath& assembly : assemblies) {
+      if (!setting::is_page_assembly(assembly.name()) || found_.users.contains(assembly)) continue;
+      if (++unnamed_ > max_unnamed) {
+        issue("too_many", folder,
+              "more than " + std::to_string(max_unnamed) +
+                  " assemblies of compiled pages lie beside records that name none, and no record "
+                  "names them: the rest is not listed for review. Clear the folder with IIS "
+                  "stopped; the good pages are compiled anew");
+        return;
+      }
+      read_assembly(assembly);
+      if (found_.assemblies.contains(assembly))
+        found_.unnamed[folder].push_back(std::move(assembly));
+    }
+  }
+
   void read_assembly(const RawPath& path) {
     if (found_.assemblies.contains(path)) return;
     auto file = observe::read_setting_file(root_, path, max_assembly_bytes);
@@ -151,7 +174,8 @@ class CompiledScan {
   std::vector<plan::IssueReport>& issues_;
   std::set<std::string> names_;  // of pages that may go, lower case
   plan::CompiledPages found_;
-  std::size_t entries_ = 0, records_ = 0;
+  std::size_t entries_ = 0, records_ = 0, unnamed_ = 0;
+  bool nameless_ = false;  // a record of the folder is of a match and names no assembly
 };
 
 }  // namespace

@@ -38,6 +38,13 @@ bool is_shared_path(std::string_view path) {
 
 }  // namespace
 
+bool is_page_assembly(std::string_view file_name) {
+  constexpr std::string_view ending = ".dll";
+  return file_name.size() > prefix.size() + ending.size() &&
+         ascii_iequals(file_name.substr(0, prefix.size()), prefix) &&
+         ascii_iequals(file_name.substr(file_name.size() - ending.size()), ending);
+}
+
 Result<CompiledPage> parse_compiled_page(std::string_view bytes) {
   ScanLimits limits;
   limits.max_bytes = max_compiled_bytes;

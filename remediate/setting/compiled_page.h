@@ -23,4 +23,7 @@ struct CompiledPage {
 /// lead elsewhere ("..", separators, for a page another assembly than ASP.NET makes for pages).
 [[nodiscard]] Result<CompiledPage> parse_compiled_page(std::string_view bytes);
 
+/// Whether the file's name is one that ASP.NET gives an assembly of pages (App_Web_*.dll).
+[[nodiscard]] bool is_page_assembly(std::string_view file_name);
+
 }  // namespace remediate::setting

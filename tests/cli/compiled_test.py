@@ -1,12 +1,17 @@
 """What ASP.NET keeps of a page goes with it and comes back with it; what hides a file is told."""
+import base64
 import json
 import os
+import pathlib
+import re
+import subprocess
 
 import scene
 from scene import Case, playbook
 
 TEMPORARY = "Windows/Microsoft.NET/Framework64/v4.0.30319/Temporary ASP.NET Files/root/0a1b2c3d/4e5f6071"
 PAGE = "inetpub/wwwroot/client/x.aspx"
+SAMPLE_GONE = pathlib.Path(__file__).resolve().parents[1] / "support" / "sample_gone.txt"
 
 
 def record(virtual_path, assembly):
@@ -189,11 +194,74 @@ class Compiled(Case):
         self.assertIn("good.aspx.2.compiled",
                       self.left(plan, "exclusions")["App_Web_k3fz0v1q.dll"]["reason"])
 
-    def test_the_shipped_playbook_takes_the_sample(self):
-        """hafnium-2021 names the folders; the page is found by content."""
-        document = json.loads((scene.SHIPPED / "hafnium-2021.json").read_text())
-        steps = [step for step in document["steps"] if "compiled" in step]
-        self.assertEqual([step["id"] for step in steps], ["remove-shells"])
+    def test_a_record_without_an_assembly_leaves_none_in_silence(self):
+        """As one may write who wants the code to stay: what no record names is for review."""
+        self.scene.write(f"{TEMPORARY}/x.aspx.1.compiled",
+                         b'<preserve resultType="3" virtualPath="/client/x.aspx" />\r\n')
+        self.compiled("good.aspx.2.compiled", "/client/good.aspx", "App_Web_named")
+        for name in ("App_Web_k3fz0v1q.dll", "app_web_second.DLL", "App_Code.x.dll", "App_Web_.dll"):
+            self.scene.write(f"{TEMPORARY}/{name}", b"MZ " + name.encode())
+        plan = self.scene.make_plan()
+        self.assertEqual(self.addresses(plan), ["x.aspx", "x.aspx.1.compiled"])
+        reviews = self.left(plan, "reviews")
+        self.assertEqual(set(reviews), {"App_Web_k3fz0v1q.dll", "app_web_second.DLL"})
+        review = reviews["App_Web_k3fz0v1q.dll"]
+        self.assertEqual(review["sha256"], scene.sha256(b"MZ App_Web_k3fz0v1q.dll"))
+        self.assertEqual(review["indicator"], "mark")
+        for said in (PAGE, "names none", "clear the folder"):
+            self.assertIn(said, review["why"][0]["text"])
+        self.assertIn("are for review", plan["operations"][1]["why"][0]["text"])
+        self.ok(self.scene.apply())
+
+    def test_a_record_without_an_assembly_and_none_beside_it(self):
+        self.scene.write(f"{TEMPORARY}/x.aspx.1.compiled",
+                         b'<preserve resultType="3" virtualPath="/client/x.aspx" />\r\n')
+        plan = self.scene.make_plan()
+        self.assertEqual(plan["reviews"], [])
+        self.assertIn("names no assembly", plan["operations"][1]["why"][0]["text"])
+
+
+class Sample(Case):
+    def listed(self):
+        """Files, and lines of settings, that the shipped playbooks have to take from the sample."""
+        files, settings = set(), []
+        for line in SAMPLE_GONE.read_text().splitlines():
+            if line.startswith("#"):
+                continue
+            path, *setting = line.split("\t")
+            if setting:
+                settings.append((path, int(setting[0]), setting[1].encode()))
+            else:
+                path = re.sub(rb"\\x([0-9a-f]{2})", lambda code: bytes.fromhex(code[1].decode()),
+                              path.encode())
+                files.add(os.path.join(os.fsencode(self.scene.root), path))
+        return files, settings
+
+    def lines(self, path, text):
+        return sum(text in line for line in (self.scene.root / path).read_bytes().splitlines())
+
+    def test_the_shipped_playbooks_take_all_of_the_sample(self):
+        """What lies compiled beside a shell goes with it; the list names every file and line."""
+        subprocess.run([scene.SAMPLE_TREE, self.scene.root], check=True, capture_output=True,
+                       timeout=scene.TIMEOUT)
+        files, settings = self.listed()
+        self.assertTrue(all(os.path.lexists(file) for file in files))
+        self.assertTrue(all(self.lines(path, text) > left for path, left, text in settings))
+        self.scene.playbooks = [scene.SHIPPED / f"{name}.json" for name in
+                                ("hafnium-2021", "proxyshell-2021", "php-webroot")]
+        before = self.scene.tree()
+        plan = self.scene.make_plan()
+        planned = {base64.b64decode(one["path"]["raw"]) for one in plan["operations"]
+                   if one["action"] == "quarantine"}
+        root = os.fsencode(self.scene.root)
+        self.assertEqual({os.path.join(root, path) for path in planned}, files)
+        self.assertTrue(any(path.endswith(b".dll") for path in planned))
+        first = self.ok(self.scene.apply(), 3).json()
+        self.ok(self.scene.json("resume", first["run_id"]))
+        self.assertEqual([file for file in files if os.path.lexists(file)], [])
+        self.assertEqual([text for path, left, text in settings if self.lines(path, text) != left], [])
+        self.ok(self.scene.json("rollback", first["run_id"]))
+        self.assertEqual(self.scene.tree(), before)
 
 
 # "hidden, system, read-only" as Samba 4 writes them (version 4, attributes 0x27).

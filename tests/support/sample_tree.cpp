@@ -102,7 +102,12 @@ void hafnium(TreeWriter& tree) {
   tree.file(kTemporary + "App_Web_k3fz0v1q.dll", "MZ sample of a compiled page, not a program\n",
             dropped());
   tree.file(kTemporary + "supp0rt.aspx.cdcab7d2.compiled",
-            "<preserve resultType=\"3\" virtualPath=\"/aspnet_client/supp0rt.aspx\" />\r\n",
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<preserve resultType=\"3\" "
+            "virtualPath=\"/aspnet_client/supp0rt.aspx\" hash=\"1f2ed70a3\" "
+            "filehash=\"c0ffee1dea5e5\" flags=\"110000\" assembly=\"App_Web_k3fz0v1q\" "
+            "type=\"ASP.aspnet_client_supp0rt_aspx\">\r\n    <filedeps>\r\n        "
+            "<filedep name=\"/aspnet_client/supp0rt.aspx\" />\r\n    </filedeps>\r\n"
+            "</preserve>\r\n",
             dropped());
 }
 

@@ -145,6 +145,25 @@ TEST_CASE("of two virtual paths the longer one is the page's", "[compiled]") {
   CHECK(plan.reviews.size() == 1);
 }
 
+TEST_CASE("what no record names is for review beside a record that names none", "[compiled]") {
+  Compiled compiled;
+  compiled.record("x.aspx.1.compiled", "/client/x.aspx", "");
+  CHECK(says(compiled.plan().operations.back().why.front().text, "it names no assembly"));
+  const RawPath left = path("tmp/App_Web_left.dll");
+  compiled.survey.compiled.unnamed[path("tmp")] = {left};
+  compiled.survey.compiled.assemblies[left] = {crypto::sha256_hex("left"), facts(90)};
+  Plan plan = compiled.plan();
+  CHECK(removed(plan) == "wwwroot/client/x.aspx\ntmp/x.aspx.1.compiled\n");
+  REQUIRE(plan.reviews.size() == 1);
+  CHECK(plan.reviews.front().address == left.display());
+  CHECK(plan.reviews.front().sha256 == crypto::sha256_hex("left"));
+  CHECK(says(plan.reviews.front().why.front().text, "wwwroot/client/x.aspx"));
+  // One that an indicator takes needs no second look.
+  compiled.survey.matches.push_back(match(left.bytes(), "a", 13));
+  plan = compiled.plan();
+  CHECK(plan.reviews.empty());
+}
+
 TEST_CASE("a record that cannot be believed is not removed", "[compiled]") {
   Compiled compiled;
   compiled.survey.compiled.records.push_back({"playbook--1",
