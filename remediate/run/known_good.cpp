@@ -43,9 +43,16 @@ class KnownGoodReader {
 
   Result<void> read(host::Host& host, const std::string& folder) {
     auto root = host.open_root(folder);
-    if (!root)
-      return std::unexpected(std::move(root).error().wrapped(
-          "the folder with known good files " + display(folder) + " cannot be opened"));
+    if (!root) {
+      Error error = std::move(root).error().wrapped("the folder with known good files " +
+                                                    display(folder) + " cannot be opened");
+      if (error.code == Code::refused)
+        error.remedy =
+            "name a folder: unpack an archive first, and name the folder that it was unpacked to";
+      else if (error.code == Code::not_found)
+        error.remedy = "name a folder that is there";
+      return std::unexpected(std::move(error));
+    }
     std::vector<RawPath> found;
     found_.folders.push_back(folder);
     TRY(walk(**root, folder, found));

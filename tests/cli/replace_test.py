@@ -124,6 +124,14 @@ class Replace(Pages):
         said = self.refused(self.scene.run("--format", "json", *words), 1, "not_found")
         self.assertIn("known good", said)
 
+    def test_an_archive_has_to_be_unpacked(self):
+        archive = self.scene.base / "good.zip"
+        archive.write_bytes(b"PK\x05\x06" + b"\0" * 18)
+        words = [*self.scene.plan_arguments(), "--known-good", archive]
+        ended = self.scene.run("--format", "json", *words)
+        self.assertIn("good.zip", self.refused(ended, 1, "refused"))
+        self.assertIn("unpack", ended.json()["error"]["remedy"])
+
     def test_without_a_folder(self):
         plan = self.ok(self.scene.run(*self.scene.plan_arguments())) and self.scene.plan()
         self.assertEqual(plan["operations"], [])
