@@ -37,6 +37,7 @@ std::string operation_html(const plan::Plan& plan, const plan::Operation& operat
   html += labelled("after", escape(operation.after));
   if (operation.action == plan::Action::replace_file)
     html += labelled("good file", escape(display(operation.replacement.source)));
+  html += labelled("baseline", html_list(baselines_of(operation.setting)));
   std::vector<std::string> differences;
   for (const plan::SettingDifference& difference : operation.setting.differences)
     differences.push_back(difference_text(difference));

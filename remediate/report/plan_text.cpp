@@ -55,6 +55,11 @@ void write_operation(TextPage& page, const plan::Plan& plan, const plan::Operati
   page.field("after", shown(operation.after));
   if (operation.action == plan::Action::replace_file)
     page.field("good file", display(operation.replacement.source));
+  label = "baseline";
+  for (const std::string& baseline : baselines_of(operation.setting)) {
+    page.field(label, baseline);
+    label = "";
+  }
   label = "meaning";
   for (const plan::SettingDifference& difference : operation.setting.differences) {
     page.field(label, difference_text(difference));

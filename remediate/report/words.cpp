@@ -132,6 +132,16 @@ std::string difference_text(const plan::SettingDifference& difference) {
   return text;
 }
 
+std::vector<std::string> baselines_of(const plan::SettingChange& change) {
+  std::vector<std::string> texts;
+  for (const plan::SettingEdit& edit : change.edits) {
+    if (edit.baseline.is_root()) continue;
+    std::string text = edit.baseline.display() + ", sha256 " + shown(edit.baseline_sha256);
+    if (std::ranges::find(texts, text) == texts.end()) texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
 std::string action_text(plan::Action action) {
   if (action == plan::Action::reset_setting) return "reset setting";
   if (action == plan::Action::replace_file) return "replace file";

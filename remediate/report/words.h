@@ -41,6 +41,8 @@ struct PlanCounts {
 /// One reason in one line; the excerpt is escaped.
 [[nodiscard]] std::string reason_text(const plan::Reason& reason);
 [[nodiscard]] std::string difference_text(const plan::SettingDifference& difference);
+/// The clean copies that a change of settings takes its bytes from, each with its digest.
+[[nodiscard]] std::vector<std::string> baselines_of(const plan::SettingChange& change);
 /// What the operation does, for the reader of a plan: "quarantine", "reset setting" ...
 [[nodiscard]] std::string action_text(plan::Action action);
 /// What an instruction says at which apply waits.

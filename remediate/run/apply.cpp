@@ -15,6 +15,7 @@
 #include "remediate/run/revisions.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/setting_reset.h"
+#include "remediate/run/setting_version.h"
 #include "remediate/run/stages.h"
 #include "remediate/run/verify.h"
 
@@ -141,6 +142,8 @@ Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bo
           failed.push_back(operation.id + " " + operation.address + ": " + reason);
       continue;
     }
+    if (auto same = check_baselines(root, operation); !same)
+      failed.push_back(operation.id + " " + operation.address + ": " + reason_of(same.error()));
     if (operation.action == plan::Action::instruct || !seen.insert(operation.path).second) continue;
     auto drift = drift_of(root, operation, same_boot);
     if (!drift) {

@@ -1,5 +1,7 @@
 #include "remediate/run/setting_version.h"
 
+#include <set>
+
 #include "remediate/base/dos_attributes.h"
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -56,6 +58,15 @@ Result<Version> read_version(const host::File& file) {
   TRY_LET(std::string bytes, host::read_whole(file, max_setting_bytes));
   std::string digest = crypto::sha256_hex(bytes);
   return Version{std::move(bytes), std::move(digest)};
+}
+
+Result<void> check_baselines(const host::Directory& root, const plan::Operation& operation) {
+  std::set<RawPath> checked;
+  for (const plan::SettingEdit& edit : operation.setting.edits) {
+    if (edit.baseline.is_root() || !checked.insert(edit.baseline).second) continue;
+    if (const auto read = read_baseline(root, edit); !read) return std::unexpected(read.error());
+  }
+  return {};
 }
 
 Result<std::string> edit_version(const host::Directory& root, const plan::Operation& operation,

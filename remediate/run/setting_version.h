@@ -23,6 +23,10 @@ struct Version {
 [[nodiscard]] Result<std::string> edit_version(const host::Directory& root,
                                                const plan::Operation& operation,
                                                const std::string& before);
+/// changed when a baseline that the operation names is no longer what was approved; not_found where
+/// it is gone.
+[[nodiscard]] Result<void> check_baselines(const host::Directory& root,
+                                           const plan::Operation& operation);
 /// changed unless the difference in meaning between the two versions is the plan's; of a replaced
 /// file unless `after` is the known good version to the byte.
 [[nodiscard]] Result<void> check_difference(const plan::Operation& operation,
