@@ -193,6 +193,14 @@ class Finder {
 
 }  // namespace
 
+bool lies_elsewhere(const Spelled& spelled, const Variables& variables) {
+  const auto texts = fill_in(spelled, variables);
+  return texts && std::ranges::any_of(*texts, [&](const std::string& text) {
+           const auto rest = below_root(text, spelled.windows);
+           return rest && !*rest;
+         });
+}
+
 Result<std::vector<RawPath>> locate(const host::Directory& root, const Spelled& spelled,
                                     const Variables& variables, std::vector<Issue>* issues) {
   TRY_LET(const auto texts, fill_in(spelled, variables));

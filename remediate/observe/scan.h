@@ -31,6 +31,10 @@ struct Variables {
                                                   const Variables& variables,
                                                   std::vector<Issue>* issues = nullptr);
 
+/// Whether a spelled path is of another drive, machine or volume than any root: locate() gives no
+/// place for it. False for what cannot be understood.
+[[nodiscard]] bool lies_elsewhere(const Spelled& spelled, const Variables& variables);
+
 struct ScanOptions {
   unsigned threads = 2;
   std::uint64_t max_files = 50'000'000;

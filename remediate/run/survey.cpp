@@ -18,6 +18,7 @@
 #include "remediate/run/compiled_scan.h"
 #include "remediate/run/known_good.h"
 #include "remediate/run/page_search.h"
+#include "remediate/run/served_folders.h"
 #include "remediate/run/setting_scan.h"
 #include "remediate/run/signed_file.h"
 #include "remediate/setting/needed.h"
@@ -29,6 +30,8 @@ namespace {
 namespace fs = boost::filesystem;
 constexpr std::uint64_t max_playbook_bytes = 16u << 20;
 constexpr std::uint64_t max_setting_bytes = 32u << 20;
+constexpr std::string_view iis_configuration =
+    "%windir%\\System32\\inetsrv\\config\\applicationHost.config";
 
 observe::Variables variables_of(const playbook::Playbook& playbook) {
   observe::Variables variables;
@@ -69,6 +72,7 @@ class Surveyor {
     TRY(scan_files());
     TRY(compare_baselines());
     TRY(read_settings());
+    TRY(look_at_served_folders());
     TRY_LET(survey_.good_files,
             read_known_good(host_, options_.known_good, playbooks_, survey_.issues));
     TRY(find_compiled());
@@ -296,6 +300,34 @@ class Surveyor {
     return {};
   }
 
+  /// A folder that the server serves and no playbook names says nothing by itself.
+  Result<void> look_at_served_folders() {
+    const bool windows = std::ranges::any_of(playbooks_, [](const playbook::Playbook& playbook) {
+      return std::ranges::any_of(playbook.scopes, [](const playbook::Scope& scope) {
+        return std::ranges::any_of(scope.folders, [](const playbook::SpelledPath& folder) {
+          return folder.spelling == playbook::Spelling::windows;
+        });
+      });
+    });
+    if (windows) {
+      TRY_LET(const std::vector<RawPath> places,
+              observe::locate(root_, {std::string(iis_configuration), true}, {}, &located_));
+      for (const RawPath& place : places)
+        if (std::ranges::find(survey_.settings, place, &plan::SettingObservation::path) ==
+            survey_.settings.end())
+          read_setting("", "", place);
+    }
+    tell_unsearched_folders(root_, survey_.settings, scope_folders(), survey_.issues);
+    return {};
+  }
+
+  [[nodiscard]] std::vector<RawPath> scope_folders() const {
+    std::vector<RawPath> folders;
+    folders.reserve(instances_.size());
+    for (const observe::ScopeInstance& instance : instances_) folders.push_back(instance.folder);
+    return folders;
+  }
+
   Result<void> find_compiled() {
     std::vector<CompiledFolder> folders;
     for (const playbook::Playbook& playbook : playbooks_)
@@ -306,10 +338,7 @@ class Surveyor {
           for (const RawPath& place : places) folders.push_back({playbook.id, step.id, place});
         }
     survey_.compiled = scan_compiled(root_, folders, survey_.matches, survey_.issues);
-    std::vector<RawPath> scopes;
-    scopes.reserve(instances_.size());
-    for (const observe::ScopeInstance& instance : instances_) scopes.push_back(instance.folder);
-    find_pages(root_, scopes, survey_.compiled, survey_.issues);
+    find_pages(root_, scope_folders(), survey_.compiled, survey_.issues);
     return {};
   }
 

@@ -267,6 +267,109 @@ class History(Iis):
         self.assertEqual(self.kept(self.applied()), {})
 
 
+class Served(Iis):
+    """What the server serves and no playbook looks at is told, not passed over."""
+
+    def serve(self, *folders, scope="C:\\inetpub"):
+        text = "".join(f'<virtualDirectory path="/{number}" physicalPath="{folder}" />\r\n'
+                       for number, folder in enumerate(folders))
+        self.config.write_text(
+            f'<configuration><system.applicationHost><sites><site name="W" id="1">'
+            f'<application path="/">{text}</application></site></sites></system.applicationHost>'
+            f'</configuration>\r\n')
+        document = scene.playbook(scopes=[{"id": "web", "folder": scope, "include": ["**/*.aspx"]
+                                           if scope.startswith("/") else ["**\\*.aspx"]}])
+        self.scene.playbooks[0].write_text(json.dumps(document))
+
+    def told(self):
+        return {one["where"]: one["reason"] for one in self.scene.make_plan()["issues"]
+                if one["kind"] == "not_searched"}
+
+    def test_other_drives_and_folders_without_a_scope(self):
+        for folder in ("inetpub/wwwroot/client", "Code/sub", "code-old"):
+            (self.scene.root / folder).mkdir(parents=True)
+        self.serve("D:\\inetpub\\wwwroot", "d:\\INETPUB\\wwwroot", "\\\\files\\share", "C:\\code",
+                   "%SystemDrive%\\Code\\sub", "C:\\code-old", "C:\\inetpub\\wwwroot\\client",
+                   "%SystemDrive%\\inetpub\\wwwroot", "C:\\not-there", "%Odd%\\x")
+        told = self.told()
+        self.assertEqual(len(told), 5)
+        for place, said in (("D:\\inetpub\\wwwroot", "--root"), ("\\\\files\\share", "another drive or machine"),
+                            ("C:\\code", "add a scope"), ("C:\\code-old", "add a scope"),
+                            ("%Odd%\\x", "unknown variable")):
+            for word in (said, "nothing there was searched", "virtualDirectory[W/:/", CONFIG):
+                self.assertIn(word, told[place])
+        shown = self.scene.run("show", self.scene.plan_file).out.decode()
+        self.assertIn("NOT EVERYTHING WAS LOOKED AT", shown)
+        self.assertIn("(not_searched): D:\\inetpub\\wwwroot: IIS serves", shown)
+
+    def test_a_folder_in_which_a_scope_lies_is_the_playbook_s_choice(self):
+        (self.scene.root / "inetpub/wwwroot/client").mkdir(parents=True)
+        self.serve("C:\\inetpub\\wwwroot", scope="C:\\inetpub\\wwwroot\\client")
+        self.assertEqual(self.told(), {})
+
+    def test_bounded(self):
+        self.serve(*(f"D:\\site{number}" for number in range(60)))
+        told = self.told()
+        self.assertEqual(len(told), 51)
+        self.assertIn("10 more folders", told["(folders that IIS serves)"])
+
+    def test_a_configuration_that_cannot_be_read(self):
+        self.serve("D:\\x")
+        self.config.write_text("<configuration><sites>")
+        [issue] = [one for one in self.scene.make_plan()["issues"] if one["where"] == CONFIG]
+        self.assertIn("which folders IIS serves is not known", issue["reason"])
+
+    def test_a_playbook_for_another_server_asks_nothing(self):
+        self.serve("D:\\x", scope="/www")
+        self.assertEqual(self.told(), {})
+
+
+class CleanCopy(Iis):
+    """reset_to_baseline: where the bytes come from is approved with the plan."""
+
+    def setUp(self):
+        super().setUp()
+        self.clean = self.scene.write("clean/applicationHost.config", configuration().replace(
+            b"ProgramData\\COM1", b"inetpub\\good"))
+        found = indicator("vdir", "virtualDirectory")
+        found["setting"]["where"] = [{"name": "path", "equals": "/x"}]
+        shell = {"id": "dll", "name": "d", "scopes": ["web"], "confidence": "high", "authorises": "remove",
+                 "match": {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}}
+        self.use([found, shell], [
+            step("reset", "vdir", kind="reset_to_baseline", attribute="physicalPath",
+                 baseline="C:\\clean\\applicationHost.config"),
+            step("file", "dll", action="quarantine")])
+        self.dll = self.scene.write(DLL, b"MZ MARK-00000000")
+
+    def test_the_plan_names_it_and_the_change_comes_and_goes(self):
+        before = self.scene.tree()
+        plan = self.scene.make_plan()
+        digest = scene.sha256(self.clean.read_bytes())
+        [edit] = plan["operations"][0]["setting"]["edits"]
+        self.assertEqual(edit["baseline"]["display"], "clean/applicationHost.config")
+        self.assertEqual(edit["baseline_sha256"], digest)
+        html = self.scene.base / "plan.html"
+        text = self.ok(self.scene.run("show", self.scene.plan_file, "--html", html)).out.decode()
+        for shown in (" ".join(text.split()), html.read_text()):
+            self.assertIn(f"clean/applicationHost.config, sha256 {digest}", shown)
+        run = self.ok(self.scene.apply()).json()["run_id"]
+        self.assertEqual(self.config.read_bytes(), self.clean.read_bytes())
+        self.assertFalse(self.dll.exists())
+        self.ok(self.scene.json("rollback", run))
+        self.assertEqual(self.scene.tree(), before)
+        self.verified(run)
+
+    def test_a_changed_one_refuses_the_whole_plan(self):
+        self.scene.make_plan()
+        self.clean.write_bytes(self.clean.read_bytes() + b"<!-- -->")
+        for said in ("is no longer what was approved", "clean"):
+            before = self.scene.tree()
+            self.refused(self.scene.apply(), 4, "stale_plan", "op-0001", said)
+            self.assertEqual(self.scene.tree(), before)
+            self.assertTrue(self.dll.exists())
+            self.clean.unlink(missing_ok=True)
+
+
 class Together(Iis):
     def test_the_plan_says_what_goes_with_it(self):
         self.one_vdir()

@@ -5,6 +5,7 @@
 using remediate::Code;
 using remediate::RawPath;
 using remediate::observe::Issue;
+using remediate::observe::lies_elsewhere;
 using remediate::observe::locate;
 using remediate::observe::Spelled;
 using remediate::observe::Variables;
@@ -43,6 +44,19 @@ TEST_CASE("other drives and machines have no place below a root") {
   CHECK(found(place, "D:\\inetpub", true).empty());
   CHECK(found(place, "\\\\server\\share\\inetpub", true).empty());
   CHECK(found(place, "\\\\?\\UNC\\server\\inetpub", true).empty());
+}
+
+TEST_CASE("what lies elsewhere is told from what is not there") {
+  const auto elsewhere = [](const std::string& text, bool windows = true) {
+    return lies_elsewhere({.text = text, .windows = windows}, {});
+  };
+  for (const std::string text : {"D:\\inetpub", "d:/x", "\\\\server\\share", "//server/share",
+                                 "\\\\?\\UNC\\server\\x", "\\\\?\\Volume{1}\\x", "\\\\.\\E:\\x"})
+    CHECK(elsewhere(text));
+  for (const std::string text :
+       {"C:\\not-there", "c:", "\\x", "%windir%\\x", "\\\\?\\C:\\x", "x", "%Odd%\\x", "D:x", ""})
+    CHECK_FALSE(elsewhere(text));
+  CHECK_FALSE(elsewhere("/x", false));
 }
 
 TEST_CASE("POSIX spellings mind the case and have no variables") {
