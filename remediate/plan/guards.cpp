@@ -131,6 +131,15 @@ std::vector<std::string> Guards::not_restorable(const observe::TargetFacts& fact
     if (metadata.stat.owner != survey_.user)
       lost.push_back("after finalize: owner " + std::to_string(metadata.stat.owner) +
                      " (run as root to keep it)");
+    // Where the owner cannot be given, nor is the group with it.
+    const std::vector<std::uint32_t>& groups = survey_.groups;
+    const std::uint32_t group = metadata.stat.group;
+    const bool kept = metadata.stat.owner == survey_.user
+                          ? std::ranges::find(groups, group) != groups.end()
+                          : !groups.empty() && groups.front() == group;
+    if (!kept)
+      lost.push_back("after finalize: group " + std::to_string(group) +
+                     " (run as root to keep it)");
     const bool system_attributes =
         std::ranges::any_of(metadata.attributes, [](const ExtendedAttribute& attribute) {
           return attribute.name.starts_with("security.") || attribute.name.starts_with("trusted.");

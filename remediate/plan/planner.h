@@ -118,6 +118,7 @@ struct Survey {
   observe::Claims claims;        // of what matches and may be removed, and of settings
   bool superuser = true;
   std::uint32_t user = 0;
+  std::vector<std::uint32_t> groups{};  // of the user; the one that new files get first
 };
 
 /// A file whose bytes a baseline knows is never removed: excludes the matches that name one.

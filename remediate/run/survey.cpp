@@ -10,6 +10,7 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
+#include "remediate/host/groups.h"
 #include "remediate/observe/scan.h"
 #include "remediate/plan/guards.h"
 #include "remediate/playbook/parse.h"
@@ -66,6 +67,7 @@ class Surveyor {
     survey_.host = host_facts(host_, options_.root, root);
     survey_.superuser = host_.superuser();
     survey_.user = host_.user();
+    survey_.groups = host::own_groups();
     survey_.store = store_below(options_.root, options_.store);
     survey_.directory = options_.directory;
     TRY(find_scopes());

@@ -381,6 +381,24 @@ class Permission(Case):
         self.ok(self.scene.json("rollback", run))
         self.assertEqual(self.scene.tree(), before)
 
+    def test_what_this_user_cannot_give_back_is_in_the_plan(self):
+        own, other = self.scene.shells(2)
+        self.own(self.scene.root)
+        os.chown(other, scene.NOBODY, 0)
+        self.scene.prefix = self.as_nobody
+        plan = self.scene.make_plan()
+        lost = [[text for text in operation["not_restorable"] if "run as root" in text]
+                for operation in plan["operations"]]
+        self.assertEqual(lost, [[], ["after finalize: group 0 (run as root to keep it)"]])
+        run = self.ok(self.scene.apply()).json()["run_id"]
+        self.ok(self.scene.json("finalize", run))
+        ended = self.scene.json("rollback", run, "--recovery-key",
+                                self.scene.store / "keys" / "recovery.key")
+        outcomes = [operation["outcome"] for operation in ended.json()["operations"]]
+        self.assertEqual(outcomes, ["restored", "restored_degraded"])
+        self.assertEqual([file.stat().st_gid for file in (own, other)],
+                         [scene.NOBODY, scene.NOBODY])
+
     def test_a_folder_that_the_user_may_not_change(self):
         first, second = self.scene.shells(2)
         self.own(self.scene.root)

@@ -264,6 +264,31 @@ TEST_CASE("each built-in pattern protects, in any case, and no more", "[guards]"
   }
 }
 
+TEST_CASE("what a user cannot give back is told", "[guards]") {
+  Survey survey;
+  const auto lost = [&](std::uint32_t owner, std::uint32_t group) {
+    observe::TargetFacts file = facts(9);
+    file.metadata.stat.owner = owner;
+    file.metadata.stat.group = group;
+    std::string all;
+    for (const std::string& one : Guards({}, survey).not_restorable(file))
+      if (has(one, "run as root")) all += one.substr(0, one.find(" (")) + "\n";
+    return all;
+  };
+  const std::string owner = "after finalize: owner 7\n";
+  const std::string group = "after finalize: group 9\n";
+  CHECK(lost(7, 9).empty());
+  survey.superuser = false;
+  survey.user = 33;
+  survey.groups = {33, 40};
+  CHECK(lost(33, 33).empty());
+  CHECK(lost(33, 40).empty());
+  CHECK(lost(33, 9) == group);
+  CHECK(lost(7, 9) == owner + group);
+  CHECK(lost(7, 33) == owner);
+  CHECK(lost(7, 40) == owner + "after finalize: group 40\n");
+}
+
 TEST_CASE("a file with other names needs them all, or the policy's allowance", "[guards]") {
   for (const std::uint64_t links : {1u, 2u, 3u})
     for (const std::size_t planned_names : {1u, 2u, 3u}) {
