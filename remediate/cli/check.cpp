@@ -6,6 +6,7 @@
 #include "remediate/match/engine.h"
 #include "remediate/playbook/parse.h"
 #include "remediate/playbook/trust.h"
+#include "remediate/run/yara_workers.h"
 
 namespace remediate::cli {
 namespace {
@@ -46,7 +47,7 @@ Result<std::vector<playbook::Diagnostic>> against(Global& global, const run::Hos
 
 Result<std::vector<playbook::Diagnostic>> diagnose(Global& global, const run::HostPolicy& policy,
                                                    const std::string& bytes,
-                                                   const std::string& file) {
+                                                   const std::string& file, match::Apart* yara) {
   auto parsed = playbook::parse_playbook(bytes, file);
   TRY_LET(std::vector<playbook::Diagnostic> diagnostics,
           against(global, policy, bytes, file, parsed ? &parsed->playbook : nullptr));
@@ -54,13 +55,13 @@ Result<std::vector<playbook::Diagnostic>> diagnose(Global& global, const run::Ho
   diagnostics.insert(diagnostics.end(), found.begin(), found.end());
   if (!parsed) return diagnostics;
   const std::vector<playbook::Playbook> playbooks{std::move(parsed->playbook)};
-  if (auto engine = match::Engine::compile(playbooks, {}); !engine)
+  if (auto engine = match::Engine::compile(playbooks, {.apart = yara}); !engine)
     diagnostics.push_back({"PB900", display(file), "/indicators", engine.error().text(),
                            "patterns and rules that this build can compile"});
   return diagnostics;
 }
 
-Result<int> check(Global& global, const std::vector<std::string>& files) {
+Result<int> check(Global& global, const std::vector<std::string>& files, match::Apart* yara) {
   TRY_LET(const run::HostPolicy policy, run::load_policy(global.host, global.policy));
   bool good = true;
   Json list = Json::array();
@@ -70,7 +71,7 @@ Result<int> check(Global& global, const std::vector<std::string>& files) {
     bool file_good = true;
     Json found = Json::array();
     TRY_LET(const std::vector<playbook::Diagnostic> diagnostics,
-            diagnose(global, policy, bytes, file));
+            diagnose(global, policy, bytes, file, yara));
     for (const playbook::Diagnostic& diagnostic : diagnostics) {
       file_good = file_good && !diagnostic.is_error();
       found.push_back(Json{{"code", diagnostic.code},
@@ -99,8 +100,13 @@ void add_check(CLI::App& app, Global& global, Action& chosen) {
   const auto files = std::make_shared<std::vector<std::string>>();
   command->add_option("PLAYBOOK", *files, "playbook files")->required();
   command->callback([&, files] {
+    const auto yara = std::make_shared<std::unique_ptr<match::Apart>>();
+    global.prepare = [&global, yara]() -> Result<void> {
+      if (global.sandbox) *yara = run::start_yara_workers({.workers = 1});
+      return {};
+    };
     global.confined.emplace();
-    chosen = [&global, files] { return check(global, *files); };
+    chosen = [&global, files, yara] { return check(global, *files, yara->get()); };
   });
 }
 

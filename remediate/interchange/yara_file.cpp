@@ -47,7 +47,7 @@ std::string yara_fault(const std::string& rules) {
     has_rule = has_rule || line.starts_with("rule ") || line.find(" rule ") != line.npos;
   }
   if (!has_rule) return "there is no rule in it";
-  const auto compiled = match::YaraRules::compile(rules);
+  const auto compiled = match::compile_rules(rules);
   return compiled ? std::string() : "its rules do not compile: " + compiled.error().text();
 }
 

@@ -72,17 +72,15 @@ Result<void> take_globs(const playbook::Condition& condition, CompiledCondition&
 
 Result<void> take_rules(const playbook::Condition& condition, Matchers& matchers,
                         CompiledCondition& compiled) {
-  const auto known = std::ranges::find(matchers.sources, condition.rules);
-  compiled.number = static_cast<std::size_t>(known - matchers.sources.begin());
+  const auto known = matchers.sources.find(condition.rules);
+  compiled.number = known == matchers.sources.end() ? matchers.sources.size() : known->second;
   if (known != matchers.sources.end()) return {};
-  if (matchers.apart != nullptr) {
-    TRY_LET(auto rules, compile_apart(*matchers.apart, condition.rules, matchers.rules.size()));
-    matchers.rules.push_back(std::move(rules));
-  } else {
-    TRY_LET(auto rules, YaraRules::compile(condition.rules));
-    matchers.rules.push_back(std::move(rules));
+  if (!matchers.compiler) {
+    TRY_LET(matchers.compiler,
+            matchers.apart == nullptr ? start_compiler() : start_compiler_apart(*matchers.apart));
   }
-  matchers.sources.push_back(condition.rules);
+  TRY(matchers.compiler->add(condition.rules));
+  matchers.sources.emplace(condition.rules, compiled.number);
   return {};
 }
 
@@ -186,6 +184,13 @@ Result<CompiledCondition> compile_condition(const playbook::Condition& condition
   return compile(condition, matchers, 0);
 }
 
+Result<void> finish_rules(Matchers& matchers) {
+  if (!matchers.compiler) return {};
+  TRY_LET(matchers.rules, matchers.compiler->finish());
+  matchers.compiler.reset();
+  return {};
+}
+
 Answer answer_by_path(const CompiledCondition& condition, std::string_view below_scope,
                       bool ignore_case) {
   if (condition.kind == Kind::path) {
@@ -213,9 +218,7 @@ Content::Content(const Matchers& matchers, std::string_view bytes, bool complete
       bytes_(bytes),
       complete_(complete),
       target_(std::move(target)),
-      search_(matchers.regexes, bytes),
-      yara_(matchers.rules.size()),
-      yara_left_(std::chrono::seconds(matchers.yara_timeout_seconds)) {}
+      search_(matchers.regexes, bytes) {}
 
 const std::string& Content::digest(Kind kind) {
   std::string& cached = kind == Kind::sha256 ? sha256_ : kind == Kind::sha1 ? sha1_ : md5_;
@@ -232,27 +235,11 @@ std::optional<RegexMatcher::Place> Content::regex(std::size_t number) {
   return search_.find(number);
 }
 
-const YaraOutcome& Content::yara(std::size_t number) {
-  if (yara_[number]) return *yara_[number];
-  if (yara_left_.count() <= 0) {
-    yara_[number] = {.hits = {},
-                     .incomplete = yara_name(slowest_) + " used up the time for this file"};
-    return *yara_[number];
-  }
-  const auto start = std::chrono::steady_clock::now();
-  yara_[number] = matchers_.rules[number]->scan(bytes_, target_, yara_left_);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
-      std::chrono::steady_clock::now() - start);
-  yara_left_ -= took;
-  if (took >= slowest_took_) {
-    slowest_took_ = took;
-    slowest_ = number;
-  }
-  return *yara_[number];
-}
-
-const std::string& Content::yara_name(std::size_t number) const {
-  return matchers_.rules[number]->name();
+const YaraOutcome& Content::yara() {
+  if (!yara_)
+    yara_ = matchers_.rules->scan(bytes_, target_,
+                                  std::chrono::seconds(matchers_.yara_timeout_seconds));
+  return *yara_;
 }
 
 const std::optional<Dump>& Content::dump() {

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -32,14 +32,18 @@ struct CompiledCondition {
 /// What conditions share: each regex and each rule source is there once.
 struct Matchers {
   RegexMatcher regexes;
-  std::vector<std::string> sources;
-  std::vector<std::unique_ptr<RuleSource>> rules;
-  Apart* apart = nullptr;  // where rules are asked; null for in this process
+  std::unordered_map<std::string_view, std::size_t> sources;  // the playbooks' texts
+  std::unique_ptr<RuleCompiler> compiler;  // from the first source to finish_rules()
+  std::unique_ptr<RuleSet> rules;          // of all sources; null when there are none
+  Apart* apart = nullptr;                  // where rules are asked; null for in this process
   unsigned yara_timeout_seconds = 10;
 };
 
 [[nodiscard]] Result<CompiledCondition> compile_condition(const playbook::Condition& condition,
                                                           Matchers& matchers);
+
+/// After the last condition.
+[[nodiscard]] Result<void> finish_rules(Matchers& matchers);
 
 /// What can be said by path alone; `unknown` when the file has to be read.
 [[nodiscard]] Answer answer_by_path(const CompiledCondition& condition,
@@ -58,8 +62,9 @@ class Content {
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const std::string& digest(playbook::Condition::Kind kind);
   [[nodiscard]] std::optional<RegexMatcher::Place> regex(std::size_t number);
-  [[nodiscard]] const YaraOutcome& yara(std::size_t number);
-  [[nodiscard]] const std::string& yara_name(std::size_t number) const;
+  /// Of all rule sources at once.
+  [[nodiscard]] const YaraOutcome& yara();
+  [[nodiscard]] const RuleSet& rules() const { return *matchers_.rules; }
   [[nodiscard]] const std::optional<Dump>& dump();
 
  private:
@@ -71,10 +76,7 @@ class Content {
   std::string sha1_;
   std::string md5_;
   RegexMatcher::Search search_;
-  std::vector<std::optional<YaraOutcome>> yara_;
-  std::chrono::milliseconds yara_left_;  // for all rule sources of this file
-  std::size_t slowest_ = 0;              // of the sources that were asked
-  std::chrono::milliseconds slowest_took_{0};
+  std::optional<YaraOutcome> yara_;
   std::optional<std::optional<Dump>> dump_;
 };
 
@@ -82,6 +84,7 @@ class Content {
 struct Evaluation {
   std::vector<Reason> reasons;  // of a yes
   std::string doubt;            // of an unknown
+  std::string beside;           // of a yes: why there may be more reasons
   bool dump = false;            // a structure condition was true
 };
 [[nodiscard]] Answer evaluate(const CompiledCondition& condition, std::string_view below_scope,

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <map>
 #include <mutex>
+#include <set>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -58,6 +60,33 @@ std::vector<DumpField> chosen_fields(const Dump& dump) {
   return chosen;
 }
 
+/// What several indicators could not be asked of one file for one reason is one issue.
+class Doubts {
+ public:
+  void add(const std::string& where, const std::string& what, const std::string& who) {
+    Those& those = all_[{where, what}];
+    if (those.all.empty()) those.first = who;
+    those.all.insert(who);
+  }
+  void tell(observe::IssueLog& issues) const {
+    for (const auto& [key, those] : all_) {
+      std::string who = those.first;
+      const std::size_t more = those.all.size() - 1;
+      if (more > 0)
+        who +=
+            " and " + std::to_string(more) + (more == 1 ? " more indicator" : " more indicators");
+      issues.add(observe::Issue::Kind::not_evaluated, key.first, who + key.second);
+    }
+  }
+
+ private:
+  struct Those {
+    std::string first;
+    std::set<std::string> all;
+  };
+  std::map<std::pair<std::string, std::string>, Those> all_;  // by where and what
+};
+
 bool spelled_for_windows(const std::string& spelled) {
   return spelled.find('\\') != std::string::npos || (spelled.size() > 1 && spelled[1] == ':');
 }
@@ -83,7 +112,7 @@ struct Engine::Impl {
   [[nodiscard]] const CompiledScope* find(const observe::ScopeInstance& instance) const;
   void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
              const observe::FileObservation& file, Content& content,
-             const observe::TargetSource& target);
+             const observe::TargetSource& target, Doubts& doubts);
   void keep(FileMatch match);
 };
 
@@ -156,17 +185,16 @@ static bool is_evidence(const Reason& reason) {
 
 void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
                          const observe::FileObservation& file, Content& content,
-                         const observe::TargetSource& target) {
+                         const observe::TargetSource& target, Doubts& doubts) {
   // Said of few files, and asked about all.
   const auto name = [&] { return named(*indicator.playbook, *indicator.indicator); };
   Evaluation evaluation;
   const Answer answer = evaluate(indicator.condition, file.below_scope, scope.scope->ignore_case,
                                  content, evaluation);
-  if (answer == Answer::unknown) {
-    issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
-               name() + ": " + evaluation.doubt);
-  }
+  if (answer == Answer::unknown) doubts.add(file.path.display(), ": " + evaluation.doubt, name());
   if (answer != Answer::yes) return;
+  if (!evaluation.beside.empty())
+    doubts.add(file.path.display(), " (matches; more of it may): " + evaluation.beside, name());
   if (!content.complete()) {
     issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
                name() + " matches by path, but the file was not read");
@@ -237,6 +265,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
   impl->matchers.apart = options.apart;
   for (const playbook::Playbook& playbook : playbooks) TRY(impl->add(playbook));
+  TRY(finish_rules(impl->matchers));
   std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
     return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
   });
@@ -271,6 +300,7 @@ void Engine::observe_in(std::span<const observe::FileObservation> places, std::s
                         const observe::TargetSource& target) {
   if (places.empty()) return;
   const observe::FileObservation& front = places.front();
+  Doubts doubts;
   try {
     Content shared(impl_->matchers, content, content.size() == front.size,
                    yara_target(front.path, spelled_for_windows(front.scope->spelled)));
@@ -278,12 +308,13 @@ void Engine::observe_in(std::span<const observe::FileObservation> places, std::s
       const CompiledScope* scope = impl_->find(*place.scope);
       if (scope == nullptr || !scope->covers(place.below_scope)) continue;
       for (const CompiledIndicator* indicator : scope->indicators) {
-        impl_->judge(*scope, *indicator, place, shared, target);
+        impl_->judge(*scope, *indicator, place, shared, target, doubts);
       }
     }
   } catch (const std::exception& thrown) {
     impl_->issues.add(observe::Issue::Kind::not_evaluated, front.path.display(), thrown.what());
   }
+  doubts.tell(impl_->issues);
 }
 
 std::vector<FileMatch> Engine::take_matches() {

@@ -11,6 +11,7 @@ using Kind = playbook::Condition::Kind;
 constexpr std::size_t max_excerpt = 80;
 constexpr std::size_t excerpt_before = 16;
 constexpr std::size_t max_shown = 120;
+constexpr std::size_t max_why = 400;
 
 std::string_view kind_word(Kind kind) {
   switch (kind) {
@@ -89,6 +90,7 @@ class Evaluator {
     const Answer decisive = condition.kind == Kind::all ? Answer::no : Answer::yes;
     Answer whole = decisive == Answer::no ? Answer::yes : Answer::no;
     const std::size_t known = evaluation_.reasons.size();
+    const std::string beside = evaluation_.beside;
     for (const CompiledCondition& child : condition.children) {
       const Answer answer = ask(child);
       if (answer == decisive) {
@@ -97,16 +99,21 @@ class Evaluator {
       }
       if (answer == Answer::unknown) whole = answer;
     }
-    if (whole != Answer::yes) evaluation_.reasons.resize(known);
+    if (whole != Answer::yes) {
+      evaluation_.reasons.resize(known);
+      evaluation_.beside = beside;
+    }
     return whole;
   }
 
   Answer negation(const CompiledCondition& condition) {
     const std::size_t known = evaluation_.reasons.size();
     const bool had_dump = evaluation_.dump;
+    const std::string beside = evaluation_.beside;
     const Answer answer = ask(condition.children.front());
     evaluation_.reasons.resize(known);
     evaluation_.dump = had_dump;
+    evaluation_.beside = beside;
     if (answer == Answer::unknown) return answer;
     if (answer == Answer::yes) return Answer::no;
     const std::string_view word = kind_word(condition.children.front().kind);
@@ -162,26 +169,37 @@ class Evaluator {
   }
 
   Answer yara(const CompiledCondition& condition) {
-    const YaraOutcome& outcome = content_.yara(condition.number);
+    const YaraOutcome& outcome = content_.yara();
     bool any = false;
     for (const YaraHit& hit : outcome.hits) {
-      if (hit.score < condition.source->min_score) continue;
+      const YaraRule& rule = content_.rules().rules()[hit.rule];
+      if (rule.source != condition.number || rule.score < condition.source->min_score) continue;
       any = true;
       std::string text =
-          "YARA rule " + display(hit.rule, max_shown) + ", score " + std::to_string(hit.score);
-      if (!hit.author.empty()) text += ", author " + display(hit.author, max_shown);
-      if (!hit.reference.empty()) text += ", reference " + display(hit.reference, max_shown);
+          "YARA rule " + display(rule.name, max_shown) + ", score " + std::to_string(rule.score);
+      if (!rule.author.empty()) text += ", author " + display(rule.author, max_shown);
+      if (!rule.reference.empty()) text += ", reference " + display(rule.reference, max_shown);
       if (hit.has_offset) {
         (void)located("yara", std::move(text), hit.offset);
       } else {
         (void)yes({.kind = "yara", .text = std::move(text)});
       }
     }
+    const std::string why = yara_doubt(outcome, condition.number);
+    if (any && !why.empty() && evaluation_.beside.empty()) evaluation_.beside = "yara: " + why;
     if (any) return Answer::yes;
-    if (!outcome.incomplete.empty())
-      return doubt(condition,
-                   content_.yara_name(condition.number) + ": " + display(outcome.incomplete, 300));
-    return Answer::no;
+    return why.empty() ? Answer::no : doubt(condition, why);
+  }
+
+  /// What concerns all sources reads the same for each of them.
+  std::string yara_doubt(const YaraOutcome& outcome, std::size_t source) {
+    const RuleSet& rules = content_.rules();
+    const auto of = std::ranges::find(outcome.doubts, source, &YaraDoubt::source);
+    const bool alone = of != outcome.doubts.end();
+    const std::string_view why = alone ? of->why : outcome.incomplete;
+    if (why.empty()) return {};
+    return (alone || rules.sources() == 1 ? rules.name(source) + ": " : std::string()) +
+           display(why, max_why);
   }
 
   Answer structure(const playbook::Condition& source) {

@@ -33,19 +33,18 @@ class YaraPlace {
   };
   /// Starts libyara, which reads files then. Not needed where files can be read at any time.
   void begin();
-  /// Compiles one more source.
-  [[nodiscard]] std::string prepare(std::string_view source);
+  /// One step of a RuleCompiler.
+  [[nodiscard]] std::string prepare(std::string_view step);
   [[nodiscard]] Answer answer(std::string_view request, std::string_view content) const;
 
  private:
-  std::shared_ptr<void> library_;
-  std::vector<std::unique_ptr<YaraRules>> rules_;
+  std::shared_ptr<const void> library_;
+  std::unique_ptr<RuleCompiler> compiler_;
+  std::unique_ptr<RuleSet> rules_;
 };
 
-/// Compiles `source` there, as source `number`, counted from 0. Errors as YaraRules::compile, and
-/// what the place itself fails with. `apart` must outlive the result.
-[[nodiscard]] Result<std::unique_ptr<RuleSource>> compile_apart(Apart& apart,
-                                                                const std::string& source,
-                                                                std::size_t number);
+/// Compiles there; a compiler before it and its rules are given up. Errors as in this process, and
+/// what the place itself fails with. `apart` must outlive the rules.
+[[nodiscard]] Result<std::unique_ptr<RuleCompiler>> start_compiler_apart(Apart& apart);
 
 }  // namespace remediate::match

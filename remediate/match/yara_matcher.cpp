@@ -1,10 +1,37 @@
 #include "remediate/match/yara_matcher.h"
 
+#include <algorithm>
+
+#include "remediate/base/encoding.h"
+#include "remediate/base/try.h"
 #include "remediate/match/engine.h"
+
+namespace remediate::match {
+namespace {
+constexpr std::size_t max_name = 300;
+}
+}  // namespace remediate::match
+
+namespace remediate::match {
+
+std::string RuleSet::name(std::size_t source) const {
+  const auto of = std::ranges::equal_range(rules_, source, {}, &YaraRule::source);
+  if (of.empty()) return "no rule";
+  std::string name = "rule " + display(of.front().name, max_name);
+  if (of.size() > 1) name += " and " + std::to_string(of.size() - 1) + " more";
+  return name;
+}
+
+Result<std::unique_ptr<RuleSet>> compile_rules(const std::string& source) {
+  TRY_LET(const auto compiler, start_compiler());
+  TRY(compiler->add(source));
+  return compiler->finish();
+}
+
+}  // namespace remediate::match
 
 #ifdef REMEDIATE_HAVE_YARA
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <mutex>
@@ -13,26 +40,26 @@
 
 #include <yara.h>
 
-#include "remediate/base/encoding.h"
-
 namespace remediate::match {
 namespace {
 
-constexpr std::size_t max_hits = 64;
+constexpr std::size_t max_hits = 4096;
+constexpr std::size_t max_doubts = 64;
+constexpr unsigned max_again = 8;
 
 /// libyara counts its own initialisations, but not from several threads.
-class Library {
+class Running {
  public:
-  Library() {
+  Running() {
     const std::lock_guard lock(mutex());
     ready_ = yr_initialize() == ERROR_SUCCESS;
   }
-  ~Library() {
+  ~Running() {
     const std::lock_guard lock(mutex());
     if (ready_) yr_finalize();
   }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
   [[nodiscard]] bool ready() const { return ready_; }
 
  private:
@@ -42,6 +69,7 @@ class Library {
   }
   bool ready_ = false;
 };
+using Library = std::shared_ptr<const Running>;
 
 struct CompilerFree {
   void operator()(YR_COMPILER* compiler) const { yr_compiler_destroy(compiler); }
@@ -52,6 +80,7 @@ struct RulesFree {
 struct ScannerFree {
   void operator()(YR_SCANNER* scanner) const { yr_scanner_destroy(scanner); }
 };
+using Rules = std::unique_ptr<YR_RULES, RulesFree>;
 using Scanner = std::unique_ptr<YR_SCANNER, ScannerFree>;
 
 constexpr std::array<const char*, 5> externals = {"filename", "filepath", "extension", "filetype",
@@ -64,29 +93,6 @@ void note_compile_error(int level, const char* /*file*/, int line, const YR_RULE
   *first = "line " + std::to_string(line);
   if (rule != nullptr) *first += std::string(" (rule ") + rule->identifier + ")";
   *first += std::string(": ") + message;
-}
-
-std::string_view file_type(std::string_view content) {
-  using namespace std::string_view_literals;
-  struct Magic {
-    std::string_view bytes;
-    std::string_view type;
-  };
-  static constexpr std::array<Magic, 9> known = {{{"MZ"sv, "EXE"sv},
-                                                  {"\x7F"
-                                                   "ELF"sv,
-                                                   "ELF"sv},
-                                                  {"PK\x03\x04"sv, "ZIP"sv},
-                                                  {"Rar!"sv, "RAR"sv},
-                                                  {"%PDF"sv, "PDF"sv},
-                                                  {"GIF8"sv, "GIF"sv},
-                                                  {"\xFF\xD8\xFF"sv, "JPG"sv},
-                                                  {"\x89PNG"sv, "PNG"sv},
-                                                  {"MSCF"sv, "CAB"sv}}};
-  for (const Magic& magic : known) {
-    if (content.starts_with(magic.bytes)) return magic.type;
-  }
-  return "UNKNOWN";
 }
 
 /// Strings that say nothing of a file's content: they are found in texts without a common byte.
@@ -102,18 +108,15 @@ int note_strings(YR_SCAN_CONTEXT* context, int message, void* data, void* user_d
   const auto* rule = static_cast<const YR_RULE*>(data);
   const YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
-    const YR_MATCH* match = nullptr;
-    yr_string_matches_foreach(context, string, match) {
+    if (context->matches[string->idx].head != nullptr)
       static_cast<Wildcards*>(user_data)->insert(string);
-      break;
-    }
   }
   return CALLBACK_CONTINUE;
 }
 
 /// Nothing when a probe could not be scanned to its end.
 std::optional<Wildcards> wildcards_of(YR_RULES* rules) {
-  constexpr int timeout_seconds = 1;
+  constexpr int timeout_seconds = 5;
   Wildcards once;
   Wildcards again;
   for (const char fill : probe_fill) {
@@ -139,17 +142,33 @@ YR_MATCH copy_of(const void* match) {
   return copy;
 }
 
-YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule, const Wildcards* wildcards) {
-  YaraHit hit;
-  hit.rule = rule->identifier;
+std::size_t number_of(const YR_RULES* rules, const YR_RULE* rule) {
+  return static_cast<std::size_t>(rule - rules->rules_table);
+}
+
+/// Namespaces are made in the order of the sources, one each.
+std::size_t source_of(const YR_RULES* rules, const YR_STRING* string) {
+  return rules->rules_table[string->rule_idx].ns->idx;
+}
+
+YaraRule describe(YR_RULE* rule) {
+  YaraRule described;
+  described.source = rule->ns->idx;
+  described.name = rule->identifier;
   const YR_META* meta = nullptr;
   yr_rule_metas_foreach(rule, meta) {
     const std::string_view name = meta->identifier;
-    if (meta->type == META_TYPE_INTEGER && name == "score") hit.score = meta->integer;
+    if (meta->type == META_TYPE_INTEGER && name == "score") described.score = meta->integer;
     if (meta->type != META_TYPE_STRING) continue;
-    if (name == "author") hit.author = meta->string;
-    if (name == "reference") hit.reference = meta->string;
+    if (name == "author") described.author = meta->string;
+    if (name == "reference") described.reference = meta->string;
   }
+  return described;
+}
+
+YaraHit place_of(YR_SCAN_CONTEXT* context, const YR_RULE* rule, const Wildcards* wildcards) {
+  YaraHit hit;
+  hit.rule = number_of(context->rules, rule);
   const YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
     if (wildcards == nullptr || wildcards->contains(string)) continue;
@@ -166,6 +185,16 @@ YaraHit describe(YR_SCAN_CONTEXT* context, YR_RULE* rule, const Wildcards* wildc
   return hit;
 }
 
+void note_doubt(YaraOutcome& outcome, std::size_t source, std::string why) {
+  if (std::ranges::find(outcome.doubts, source, &YaraDoubt::source) != outcome.doubts.end()) return;
+  if (outcome.doubts.size() < max_doubts) {
+    outcome.doubts.push_back({source, std::move(why)});
+  } else {
+    outcome.incomplete =
+        "rules of more than " + std::to_string(max_doubts) + " sources reached a bound";
+  }
+}
+
 struct Noting {
   YaraOutcome* outcome;
   const Wildcards* wildcards;  // null: it is not known which strings are
@@ -176,8 +205,9 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
   YaraOutcome* outcome = noting->outcome;
   if (message == CALLBACK_MSG_TOO_MANY_MATCHES) {
     const auto* string = static_cast<const YR_STRING*>(data);
-    outcome->incomplete = std::string("too many matches of ") + string->identifier + " in rule " +
-                          context->rules->rules_table[string->rule_idx].identifier;
+    note_doubt(*outcome, source_of(context->rules, string),
+               std::string("too many matches of ") + string->identifier + " in rule " +
+                     context->rules->rules_table[string->rule_idx].identifier);
     return CALLBACK_CONTINUE;
   }
   if (message != CALLBACK_MSG_RULE_MATCHING) return CALLBACK_CONTINUE;
@@ -185,7 +215,7 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
     outcome->incomplete = "more than " + std::to_string(max_hits) + " rules match";
     return CALLBACK_ABORT;
   }
-  outcome->hits.push_back(describe(context, static_cast<YR_RULE*>(data), noting->wildcards));
+  outcome->hits.push_back(place_of(context, static_cast<YR_RULE*>(data), noting->wildcards));
   return CALLBACK_CONTINUE;
 }
 
@@ -210,114 +240,196 @@ std::string scan_error(int number) {
   }
 }
 
-}  // namespace
+/// Libyara's own bounds of one string do not take the others with them: without it they are asked
+/// again.
+void leave_out(YR_SCANNER* scanner, const std::set<std::uint32_t>& strings) {
+  constexpr std::size_t bits = 8 * sizeof(YR_BITMASK);
+  for (const std::uint32_t string : strings)
+    scanner->strings_temp_disabled[string / bits] |= static_cast<YR_BITMASK>(1) << (string % bits);
+}
 
-struct YaraRules::Impl {
-  Library library;  // last to go
-  std::unique_ptr<YR_RULES, RulesFree> rules;
-  std::string name;
-  std::once_flag probed;
-  std::optional<Wildcards> wildcards;  // after `probed`; nothing: no string counts as content
-  std::mutex mutex;
-  std::vector<Scanner> idle;
+class YaraRules final : public RuleSet {
+ public:
+  YaraRules(Library library, Rules compiled, std::vector<YaraRule> described, std::size_t sources)
+      : RuleSet(std::move(described), sources),
+        library_(std::move(library)),
+        rules_(std::move(compiled)) {}
 
-  Scanner borrow() {
+  void probe() const {
+    std::call_once(probed_, [&] { wildcards_ = wildcards_of(rules_.get()); });
+  }
+
+  [[nodiscard]] YaraOutcome scan(std::string_view content, const YaraTarget& target,
+                                 std::chrono::milliseconds within) const override {
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + within;
+    probe();
+    YaraOutcome outcome;
+    std::set<std::uint32_t> without;  // strings
+    for (unsigned times = 0;; ++times) {
+      const YR_STRING* culprit = nullptr;
+      const int result = scan_once(
+          content, target, std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()),
+          without, outcome, culprit);
+      if (result == ERROR_SUCCESS) break;
+      if (result != ERROR_TOO_MANY_RE_FIBERS || culprit == nullptr || times >= max_again ||
+          deadline <= Clock::now()) {
+        outcome.incomplete = scan_error(result);
+        if (culprit != nullptr)
+          outcome.incomplete += " (" + name(source_of(rules_.get(), culprit)) + ")";
+        break;
+      }
+      outcome.hits.clear();
+      without.insert(culprit->idx);
+      note_doubt(outcome, source_of(rules_.get(), culprit), scan_error(result));
+    }
+    if (!wildcards_ && !outcome.hits.empty() && outcome.incomplete.empty())
+      outcome.incomplete =
+          "which of its strings are only wildcards could not be told in time, so "
+          "none of them lets it remove";
+    return outcome;
+  }
+
+ private:
+  int scan_once(std::string_view content, const YaraTarget& target,
+                std::chrono::milliseconds within, const std::set<std::uint32_t>& without,
+                YaraOutcome& outcome, const YR_STRING*& culprit) const {
+    Scanner scanner = borrow();
+    if (!scanner) return ERROR_INSUFFICIENT_MEMORY;
+    const std::string type(yara_file_type(content));
+    const std::array<const char*, 5> values = {target.filename.c_str(), target.filepath.c_str(),
+                                               target.extension.c_str(), type.c_str(), ""};
+    for (std::size_t i = 0; i < externals.size(); ++i) {
+      const int defined = yr_scanner_define_string_variable(scanner.get(), externals[i], values[i]);
+      if (defined != ERROR_SUCCESS) return defined;
+    }
+    Noting noting{&outcome, wildcards_ ? &*wildcards_ : nullptr};
+    yr_scanner_set_callback(scanner.get(), note, &noting);
+    yr_scanner_set_timeout(scanner.get(), seconds_of(within));
+    // The bytes are private memory: no signal is to be caught, and no handler to be installed.
+    yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);
+    leave_out(scanner.get(), without);
+    const int result = yr_scanner_scan_mem(
+        scanner.get(), reinterpret_cast<const std::uint8_t*>(content.data()), content.size());
+    culprit = result == ERROR_SUCCESS ? nullptr : yr_scanner_last_error_string(scanner.get());
+    if (result == ERROR_SUCCESS) give_back(std::move(scanner));  // else its state is not trusted
+    return result;
+  }
+
+  Scanner borrow() const {
     {
-      const std::lock_guard lock(mutex);
-      if (!idle.empty()) {
-        Scanner scanner = std::move(idle.back());
-        idle.pop_back();
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        Scanner scanner = std::move(idle_.back());
+        idle_.pop_back();
         return scanner;
       }
     }
     YR_SCANNER* made = nullptr;
-    if (yr_scanner_create(rules.get(), &made) != ERROR_SUCCESS) return nullptr;
+    if (yr_scanner_create(rules_.get(), &made) != ERROR_SUCCESS) return nullptr;
     return Scanner(made);
   }
-  void give_back(Scanner scanner) {
-    const std::lock_guard lock(mutex);
-    idle.push_back(std::move(scanner));
+  void give_back(Scanner scanner) const {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(scanner));
   }
+
+  Library library_;  // last to go
+  Rules rules_;
+  mutable std::once_flag probed_;
+  mutable std::optional<Wildcards> wildcards_;  // nothing: no string counts as content
+  mutable std::mutex mutex_;
+  mutable std::vector<Scanner> idle_;
 };
 
-YaraRules::YaraRules(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-YaraRules::~YaraRules() = default;
-
-const std::string& YaraRules::name() const { return impl_->name; }
-
-Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& source) {
-  auto impl = std::make_unique<Impl>();
-  const std::unexpected<Error> no_memory =
-      fail(Code::internal, "libyara could not be started", "free memory and try again");
-  YR_COMPILER* made = nullptr;
-  if (!impl->library.ready() || yr_compiler_create(&made) != ERROR_SUCCESS) return no_memory;
-  const std::unique_ptr<YR_COMPILER, CompilerFree> compiler(made);
-  std::string first_error;
-  yr_compiler_set_callback(made, note_compile_error, &first_error);
-  yr_compiler_set_include_callback(made, nullptr, nullptr, nullptr);
-  for (const char* name : externals) {
-    if (yr_compiler_define_string_variable(made, name, "") != ERROR_SUCCESS) return no_memory;
-  }
-  if (source.find('\0') != std::string::npos) {
-    return fail(Code::bad_input, "the YARA rules hold a NUL byte", "give plain rule text");
-  }
-  if (yr_compiler_add_string(made, source.c_str(), nullptr) != 0) {
-    return fail(Code::bad_input, "the YARA rules do not compile: " + display(first_error, 300),
-                "correct the rules; includes are not allowed");
-  }
-  YR_RULES* rules = nullptr;
-  if (yr_compiler_get_rules(made, &rules) != ERROR_SUCCESS) return no_memory;
-  impl->rules.reset(rules);
-  if (rules->num_rules == 0) {
-    return fail(Code::bad_input, "the YARA source has no rule", "give at least one rule");
-  }
-  impl->name = std::string("rule ") + rules->rules_table->identifier;
-  if (rules->num_rules > 1) impl->name += " and " + std::to_string(rules->num_rules - 1) + " more";
-  return std::unique_ptr<YaraRules>(new YaraRules(std::move(impl)));
+std::unexpected<Error> no_memory() {
+  return fail(Code::limit, "there is not enough memory for the YARA rules of all playbooks",
+              "plan with fewer YARA rules at a time, each plan with some of the playbooks");
 }
 
-YaraOutcome YaraRules::scan(std::string_view content, const YaraTarget& target,
-                            std::chrono::milliseconds within) const {
-  YaraOutcome outcome;
-  Scanner scanner = impl_->borrow();
-  if (!scanner) {
-    outcome.incomplete = "out of memory";
-    return outcome;
+class Compiler final : public RuleCompiler {
+ public:
+  explicit Compiler(Probe probe) : probe_(probe) {}
+
+  Result<void> start() {
+    YR_COMPILER* made = nullptr;
+    if (!library_->ready() || yr_compiler_create(&made) != ERROR_SUCCESS)
+      return fail(Code::internal, "libyara could not be started", "free memory and try again");
+    compiler_.reset(made);
+    yr_compiler_set_callback(made, note_compile_error, &first_error_);
+    yr_compiler_set_include_callback(made, nullptr, nullptr, nullptr);
+    for (const char* name : externals)
+      if (yr_compiler_define_string_variable(made, name, "") != ERROR_SUCCESS) return no_memory();
+    return {};
   }
-  const std::string type(file_type(content));
-  const std::array<const char*, 5> values = {target.filename.c_str(), target.filepath.c_str(),
-                                             target.extension.c_str(), type.c_str(), ""};
-  for (std::size_t i = 0; i < externals.size(); ++i) {
-    const int defined = yr_scanner_define_string_variable(scanner.get(), externals[i], values[i]);
-    if (defined != ERROR_SUCCESS) {
-      outcome.incomplete = scan_error(defined);
-      return outcome;
+
+  Result<void> add(const std::string& source) override {
+    if (!compiler_)
+      return fail(Code::internal, "YARA rules were added behind ones that do not compile",
+                  "report it");
+    auto added = try_to_add(source);
+    if (added)
+      ++sources_;
+    else
+      compiler_.reset();  // libyara takes no more after an error
+    return added;
+  }
+
+  Result<std::unique_ptr<RuleSet>> finish() override {
+    if (!compiler_ || sources_ == 0)
+      return fail(Code::internal, "there are no YARA rules to be finished", "report it");
+    YR_RULES* made = nullptr;
+    const int result = yr_compiler_get_rules(compiler_.get(), &made);
+    compiler_.reset();
+    if (result == ERROR_INSUFFICIENT_MEMORY) return no_memory();
+    if (result != ERROR_SUCCESS)
+      return fail(Code::limit,
+                  "libyara cannot hold the YARA rules of all playbooks together: error " +
+                      std::to_string(result),
+                  "plan with fewer YARA rules at a time, each plan with some of the playbooks");
+    Rules rules(made);
+    std::vector<YaraRule> described;
+    YR_RULE* rule = nullptr;
+    yr_rules_foreach(made, rule) described.push_back(describe(rule));
+    auto set = std::make_unique<YaraRules>(std::move(library_), std::move(rules),
+                                           std::move(described), sources_);
+    if (probe_ == Probe::with_finish) set->probe();
+    return set;
+  }
+
+ private:
+  Result<void> try_to_add(const std::string& source) {
+    if (source.contains('\0'))
+      return fail(Code::bad_input, "the YARA rules hold a NUL byte", "give plain rule text");
+    YR_COMPILER* compiler = compiler_.get();
+    const std::uint32_t before = compiler->next_rule_idx;
+    const std::string space = "source " + std::to_string(sources_);
+    if (yr_compiler_add_string(compiler, source.c_str(), space.c_str()) != 0) {
+      if (compiler->last_error == ERROR_INSUFFICIENT_MEMORY) return no_memory();
+      return fail(Code::bad_input, "the YARA rules do not compile: " + display(first_error_, 300),
+                  "correct the rules; includes are not allowed");
     }
+    if (compiler->next_rule_idx == before)
+      return fail(Code::bad_input, "the YARA source has no rule", "give at least one rule");
+    return {};
   }
-  // With the first scan: that is where rules are asked with bounds.
-  std::call_once(impl_->probed, [&] { impl_->wildcards = wildcards_of(impl_->rules.get()); });
-  Noting noting{&outcome, impl_->wildcards ? &*impl_->wildcards : nullptr};
-  yr_scanner_set_callback(scanner.get(), note, &noting);
-  yr_scanner_set_timeout(scanner.get(), seconds_of(within));
-  // The bytes are private memory: no signal is to be caught, and no handler to be installed.
-  yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);
-  const int result = yr_scanner_scan_mem(
-      scanner.get(), reinterpret_cast<const std::uint8_t*>(content.data()), content.size());
-  if (!impl_->wildcards && !outcome.hits.empty())
-    outcome.incomplete =
-        "which of its strings are only wildcards could not be told in time, so "
-        "none of them lets it remove";
-  if (result != ERROR_SUCCESS) {
-    outcome.incomplete = scan_error(result);
-    if (const YR_RULE* rule = yr_scanner_last_error_rule(scanner.get()))
-      outcome.incomplete += " by rule " + std::string(rule->identifier);
-    return outcome;  // the scanner's state is not trusted again
-  }
-  impl_->give_back(std::move(scanner));
-  return outcome;
+
+  Probe probe_;
+  Library library_ = std::make_shared<const Running>();  // last to go
+  std::unique_ptr<YR_COMPILER, CompilerFree> compiler_;
+  std::string first_error_;
+  std::size_t sources_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RuleCompiler>> start_compiler(Probe probe) {
+  auto compiler = std::make_unique<Compiler>(probe);
+  TRY(compiler->start());
+  return compiler;
 }
 
-std::shared_ptr<void> start_yara() { return std::make_shared<Library>(); }
+std::shared_ptr<const void> start_yara() { return std::make_shared<const Running>(); }
 bool have_yara() { return true; }
 
 }  // namespace remediate::match
@@ -326,24 +438,12 @@ bool have_yara() { return true; }
 
 namespace remediate::match {
 
-struct YaraRules::Impl {
-  std::string name;
-};
-YaraRules::YaraRules(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-YaraRules::~YaraRules() = default;
-const std::string& YaraRules::name() const { return impl_->name; }
-
-Result<std::unique_ptr<YaraRules>> YaraRules::compile(const std::string& /*source*/) {
+Result<std::unique_ptr<RuleCompiler>> start_compiler(Probe /*probe*/) {
   return fail(Code::unsupported, "this build has no YARA",
               "use a build with YARA or take the rules out of the playbook");
 }
 
-YaraOutcome YaraRules::scan(std::string_view /*content*/, const YaraTarget& /*target*/,
-                            std::chrono::milliseconds /*within*/) const {
-  return {.hits = {}, .incomplete = "this build has no YARA"};
-}
-
-std::shared_ptr<void> start_yara() { return nullptr; }
+std::shared_ptr<const void> start_yara() { return nullptr; }
 bool have_yara() { return false; }
 
 }  // namespace remediate::match

@@ -265,7 +265,7 @@ TEST_CASE("a YARA string that is nothing but wildcards is no evidence of content
                                          {"$a = { ?? } $b = \"inert mark\"", true},
                                          {"$a = \"inert mark\"", true},
                                          {"$a = { 69 6e ?? 72 74 }", true}}));
-  const auto rules = match::YaraRules::compile(rule(strings, "any of them"));
+  const auto rules = match::compile_rules(rule(strings, "any of them"));
   REQUIRE(rules);
   const match::YaraOutcome outcome =
       (*rules)->scan("some text with an inert mark in it", {}, std::chrono::seconds(5));
