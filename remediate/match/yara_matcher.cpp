@@ -207,7 +207,7 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
     const auto* string = static_cast<const YR_STRING*>(data);
     note_doubt(*outcome, source_of(context->rules, string),
                std::string("too many matches of ") + string->identifier + " in rule " +
-                     context->rules->rules_table[string->rule_idx].identifier);
+                   context->rules->rules_table[string->rule_idx].identifier);
     return CALLBACK_CONTINUE;
   }
   if (message != CALLBACK_MSG_RULE_MATCHING) return CALLBACK_CONTINUE;
@@ -275,7 +275,7 @@ class YaraRules final : public RuleSet {
       if (result != ERROR_TOO_MANY_RE_FIBERS || culprit == nullptr || times >= max_again ||
           deadline <= Clock::now()) {
         outcome.incomplete = scan_error(result);
-        if (culprit != nullptr)
+        if (culprit != nullptr && sources() > 1)
           outcome.incomplete += " (" + name(source_of(rules_.get(), culprit)) + ")";
         break;
       }

@@ -546,6 +546,35 @@ TEST_CASE("YARA rules that do not compile or include files are refused") {
   CHECK(refusal(yara("")) == Code::bad_input);
 }
 
+TEST_CASE("a YARA rule that reaches a bound is told beside one that matches") {
+  if (!have_yara()) return;
+  const std::string both =
+      "rule needle { strings: $a = \"needle\" condition: $a } "
+      "rule many { strings: $a = \"a\" condition: #a > 100000000 }";
+  Run run(book({{"both", yara(both)},
+                {"other", yara("rule o { strings: $a = \"needle\" condition: $a }")},
+                {"not", tree(Kind::negation, {yara(both)})}}));
+  CHECK(hits(run, "x", std::string(1'200'000, 'a') + " needle") == Ids{"both", "other"});
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].reason ==
+        "indicator both of playbook playbook--1 (matches; more of it may): yara: rule needle and 1 "
+        "more: too many matches of $a");
+}
+
+TEST_CASE("hundreds of YARA hits of one file lose none") {
+  if (!have_yara()) return;
+  std::vector<std::pair<std::string, Condition>> indicators;
+  for (int i = 0; i < 300; ++i)
+    indicators.emplace_back("i" + std::to_string(i),
+                            yara("rule same { strings: $a = \"needle\" condition: $a and " +
+                                 std::to_string(i) + " >= 0 }"));
+  Run run(book(std::move(indicators)));
+  CHECK(hits(run, "x", "a needle").size() == 300);
+  CHECK(run.engine->take_issues().empty());
+}
+
 TEST_CASE("a YARA rule that reaches a bound is unknown, also under not") {
   if (!have_yara()) return;
   const std::string rules = "rule many { strings: $a = \"a\" condition: #a > 100000000 }";
@@ -553,7 +582,9 @@ TEST_CASE("a YARA rule that reaches a bound is unknown, also under not") {
   run.see("x", std::string(3'000'000, 'a'));
   CHECK(run.engine->take_matches().empty());
   const auto issues = run.engine->take_issues();
-  REQUIRE(issues.size() == 2);
+  REQUIRE(issues.size() == 1);  // both for the same reason
   CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].reason.find("indicator many of playbook playbook--1 and 1 more indicator: ") ==
+        0);
   CHECK(issues[0].reason.find("too many matches of $a in rule many") != std::string::npos);
 }
