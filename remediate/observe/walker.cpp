@@ -92,6 +92,7 @@ Walk::Walk(Shared& shared)
 
 /// By a thread that works itself, so that nobody waits for all to end meanwhile.
 void Walk::add_readers() {
+  readers_.reserve(max_readers);
   try {
     for (unsigned i = 0; i < max_readers; ++i) readers_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)

@@ -195,8 +195,10 @@ class Bench:
                              max_file_size=256 << 20)
         seconds, memory = run(self.plan(book, folder), self.tries)
         rate = size / 1e6 / seconds
-        print(f"{'one line of 100 MB, read whole':58} target   50+  {rate:.0f} MB/s, {memory:.0f} MiB")
-        self.rows.append(("hostile", 50, rate, memory, "met" if rate >= 50 else "missed"))
+        met = "met" if rate >= 50 and memory <= 128 else "missed"
+        shown = f"{rate:.0f} MB/s, {memory:.0f} MiB (128)"
+        print(f"{'one line of 100 MB, read whole':58} target   50+  {shown:32} {met}", flush=True)
+        self.rows.append(("hostile", 50, rate, memory, met))
         shutil.rmtree(folder)
 
     def memory(self, counts):
