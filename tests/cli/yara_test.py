@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -17,6 +18,7 @@ from scene import Case, wait_for
 FILES = int(os.environ.get("YARA_FILES", "400"))
 WORDS = ["ev" "al", "base64_dec" "ode", "gzinfl" "ate", "assert", "request", "sample", "needle", "<?",
          "php", "cmd", "aspx", "script", "runat", "server", "index", "style"]
+MIB = 1 << 20
 MARK = "MARK-[0-9a-f]{8}"
 
 RULES = r"""
@@ -154,6 +156,55 @@ class NoProcesses(Yara):
         self.assertIn("make room for a worker", said)
 
 
+class Many(Yara):
+    """A collection: many sources, all with a rule of the same name."""
+
+    SOURCES = int(os.environ.get("YARA_SOURCES", "800"))
+
+    def collection(self):
+        return [{"id": f"source-{number}", "name": f"Source {number}", "scopes": ["web"],
+                 "confidence": "high", "authorises": "review", "match": {"yara": {"rules":
+                 f'rule same {{ meta: score = {number % 100} strings: $a = "token-{number:04}-x" '
+                 '$b = /lo{2}k-[0-9]{4}-y/ condition: $a or $b }'}}}
+                for number in range(self.SOURCES)]
+
+    def test_each_source_finds_its_own_within_bounded_memory(self):
+        book = scene.playbook(indicators=self.collection(), scopes=[
+            {"id": "web", "folder": "/www", "include": ["**"]}], steps=[
+            {"id": "look", "action": "instruct", "indicators": ["source-0"], "text": "Look."}])
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        self.check_passes()
+        chance = random.Random(3)
+        expected = set()
+        for file in range(40):
+            chosen = sorted(chance.sample(range(self.SOURCES), chance.randrange(0, 90)))
+            text = "\n".join(f"token-{number:04}-x" for number in chosen)
+            self.scene.write(f"www/f{file}.txt", text.encode())
+            expected |= {(f"www/f{file}.txt", f"source-{number}") for number in chosen}
+        self.scene.write("www/all.txt", b"look-1234-y")
+        expected |= {("www/all.txt", f"source-{number}") for number in range(self.SOURCES)}
+        start = time.monotonic()
+        process = self.scene.start("--format", "json", "plan", "--root", self.scene.root, "-p",
+                                   self.scene.playbooks[0])
+        self.addCleanup(scene.end_process, process)
+        watch = Peak(process.pid)
+        out, _ = process.communicate(timeout=scene.TIMEOUT)
+        peak = watch.end()
+        self.assertEqual(process.returncode, 0)
+        document = scene.one_document(out)
+        self.assertEqual(document["issues"], [])
+        self.assertEqual({(one["address"], one["indicator"]) for one in document["reviews"]},
+                         expected)
+        self.assertGreater(peak, MIB)
+        self.assertLess(peak, 512 * MIB)
+        print(f"yara: {self.SOURCES} sources, {len(expected)} hits in 41 files, at most "
+              f"{peak // MIB} MiB in all processes, {time.monotonic() - start:.1f} s")
+
+    def check_passes(self):
+        checked = self.ok(self.scene.json("check", self.scene.playbooks[0])).json()
+        self.assertTrue(checked["ok"], checked)
+
+
 class Bounds(Yara):
     """One hostile file among others."""
 
@@ -224,6 +275,33 @@ class Bounds(Yara):
         out, _ = process.communicate(timeout=scene.TIMEOUT)
         self.assertEqual(process.returncode, 0)
         self.judged(scene.one_document(out), time.monotonic() - start, "signal 9")
+
+
+class Peak:
+    """The most memory that a process and all below it have together, looked at often."""
+
+    def __init__(self, process):
+        self.process, self.most, self.over = process, 0, threading.Event()
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+
+    def look(self):
+        while not self.over.wait(0.01):
+            self.most = max(self.most, sum(share_of_memory(one) for one in
+                                           [self.process, *descendants(self.process)]))
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        return self.most
+
+
+def share_of_memory(process):
+    try:
+        text = pathlib.Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def children_of(process):
