@@ -148,7 +148,7 @@ TEST_CASE("of two virtual paths the longer one is the page's", "[compiled]") {
 TEST_CASE("what no record names is for review beside a record that names none", "[compiled]") {
   Compiled compiled;
   compiled.record("x.aspx.1.compiled", "/client/x.aspx", "");
-  CHECK(says(compiled.plan().operations.back().why.front().text, "it names no assembly"));
+  CHECK(says(compiled.plan().operations.at(1).why.at(0).text, "it names no assembly"));
   const RawPath left = path("tmp/App_Web_left.dll");
   compiled.survey.compiled.unnamed[path("tmp")] = {left};
   compiled.survey.compiled.assemblies[left] = {crypto::sha256_hex("left"), facts(90)};
