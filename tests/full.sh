@@ -4,7 +4,7 @@
 #     NAME: kill errors power races steps directory rollback playbooks tamper fuzz (default: all of
 #           them)
 #     --hours N  bound of each (default 6). What is cut off by it fails, whatever it saw until then:
-#                races need about 16 on two processors, fuzz about 30.
+#                on two processors races need about 16, fuzz 30, the fuzzer of packages 300.
 # Needs build/release (and build/clang for fuzz) as tests/run.sh makes them. Logs and the
 # surroundings stand in build/full; docs/safety-figures.md tells what each has to reach and what was
 # seen. The last line is `N passed, N failed`.

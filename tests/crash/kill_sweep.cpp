@@ -4,6 +4,8 @@
 //   kill_sweep --tool FILE --case apply:stop:17:resume     one case, its folder is kept
 //   kill_sweep --tool NAIVE --self-test                     the harness against planted bugs
 //
+// --apart: the tree is on a mount of its own, at whose top the hold is then (a mounted disk).
+//
 // Every stop before and after a system call is covered. The short form looks at what each stop
 // leaves, byte for byte, and kills in each of these states; the full form kills at each stop, and
 // kills the recovery in each state of its own as well.
@@ -26,7 +28,7 @@ namespace {
 int usage() {
   std::fputs(
       "kill_sweep --tool FILE [--full | --self-test | --case SPEC] [--steps A,B] [--seconds N]\n"
-      "           [--workers N] [--folder DIR]\n",
+      "           [--apart] [--workers N] [--folder DIR]\n",
       stderr);
   return 64;
 }
@@ -66,6 +68,10 @@ int main(int count, char** words) {
       options.full = true;
       continue;
     }
+    if (word == "--apart") {
+      options.apart = true;
+      continue;
+    }
     if (word == "--self-test") {
       self_test = true;
       continue;
@@ -92,6 +98,7 @@ int main(int count, char** words) {
     }
   }
   if (options.tool.empty()) return usage();
+  if (options.apart) crash::keep_mounts_private();
   if (options.full && !bounded) options.seconds = 0;
   // What counts after a kill is what the page cache holds, and in memory flushes cost nothing.
   if (folder.empty()) folder = crash::can_hold_sample("/dev/shm") ? "/dev/shm" : "/tmp";

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, step_count> step_names = {
     "init", "plan", "apply", "resume", "go-on", "rollback", "finalize", "unfinalize"};
+constexpr const char* hold_apart = ".remediate-hold-";  // at the top of a mount of its own
 constexpr std::array<const char*, 5> at_names = {"never", "stop", "before", "after", "state"};
 
 }  // namespace
@@ -100,8 +101,9 @@ std::optional<Case> parse_case(const std::string& text) {
 
 Scene::Scene(const Setup& setup, std::string folder) : setup_(setup), folder_(std::move(folder)) {
   fs::create_directories(folder_);
+  if (setup.apart) mount_apart(tree());
   sample_ = build_sample(tree(), setup.same_files);
-  before_ = snapshot(tree());
+  before_ = tree_now();
   if (!setup_.store.empty()) fs::copy(setup_.store, store(), fs::copy_options::recursive);
 }
 
@@ -159,7 +161,7 @@ bool Scene::begun() const {
 }
 
 bool Scene::is_as_before() const {
-  return differences(before_, snapshot(tree()), setup_.same_files).empty();
+  return differences(before_, tree_now(), setup_.same_files).empty();
 }
 
 Ended Scene::kill(const Words& command, KillAt at) const {
@@ -178,6 +180,21 @@ Ended Scene::kill(const Words& command, KillAt at) const {
 
 Ended Scene::traced(const Words& command, const Wish& wish) const {
   return run_traced(command, folder_, wish);
+}
+
+Snapshot Scene::tree_now() const {
+  Snapshot now = snapshot(tree());
+  if (setup_.apart)
+    std::erase_if(now, [](const auto& entry) { return entry.first.starts_with(hold_apart); });
+  return now;
+}
+
+Snapshot Scene::held_now() const {
+  if (!setup_.apart)
+    return fs::exists(store() + "/hold") ? snapshot(store() + "/hold") : Snapshot();
+  Snapshot now = snapshot(tree());
+  std::erase_if(now, [](const auto& entry) { return !entry.first.starts_with(hold_apart); });
+  return now;
 }
 
 Snapshot Scene::everything() const {
@@ -216,7 +233,7 @@ Ended Scene::resume_to_end(Problems& problems) const {
 
 bool Scene::wait_is_kept() const {
   if (sample_.named.empty()) return true;
-  const Snapshot now = snapshot(tree());
+  const Snapshot now = tree_now();
   const auto found = now.find(sample_.named);
   return found != now.end() && differences(before_.at(sample_.named), found->second, {}).empty();
 }
@@ -271,10 +288,9 @@ std::vector<std::string> Scene::opened_objects() const {
 
 Problems Scene::conserved() const {
   Problems problems;
-  const Snapshot tree_now = snapshot(tree());
-  check_order(tree_now, problems);
-  Snapshot hold;
-  if (fs::exists(store() + "/hold")) hold = snapshot(store() + "/hold");
+  const Snapshot now_there = tree_now();
+  check_order(now_there, problems);
+  const Snapshot hold = held_now();
   std::optional<std::vector<std::string>> opened;
   for (const std::string& name : sample_.originals()) {
     const Facts& wanted = before_.at(name);
@@ -282,8 +298,8 @@ Problems Scene::conserved() const {
     const auto is_it = [&](const Facts& found, bool links) {
       return differences(wanted, found, {.flags = false, .links = links}).empty();
     };
-    const auto there = tree_now.find(name);
-    if (there != tree_now.end() && is_it(there->second, true)) continue;
+    const auto there = now_there.find(name);
+    if (there != now_there.end() && is_it(there->second, true)) continue;
     // A setting's original gets a second name in the hold right before it is exchanged back.
     if (std::ranges::any_of(hold, [&](const auto& held) { return is_it(held.second, false); }))
       continue;
@@ -294,8 +310,8 @@ Problems Scene::conserved() const {
   }
   for (const auto& [name, wanted] : before_) {
     if (std::ranges::count(sample_.originals(), name) != 0) continue;
-    const auto now = tree_now.find(name);
-    if (now == tree_now.end()) {
+    const auto now = now_there.find(name);
+    if (now == now_there.end()) {
       problems.push_back("outside the plan: " + shown(name) + " is missing");
       continue;
     }
@@ -303,7 +319,7 @@ Problems Scene::conserved() const {
          differences(wanted, now->second, {.inode = true, .modified = wanted.kind == 'f'}))
       problems.push_back("outside the plan: " + shown(name) + ": " + one);
   }
-  for (const auto& [name, now] : tree_now)
+  for (const auto& [name, now] : now_there)
     if (!before_.contains(name)) problems.push_back("something new is in the tree: " + shown(name));
   return problems;
 }
@@ -316,12 +332,11 @@ void Scene::judge_store(Problems& problems, std::size_t held) const {
     problems.push_back("verify does not say ok: " + first_lines(verified.text));
   std::size_t found = 0;
   std::string names;
-  if (fs::exists(store() + "/hold"))
-    for (const auto& [name, facts] : snapshot(store() + "/hold"))
-      if (facts.kind == 'f') {
-        ++found;
-        names += " " + shown(name);
-      }
+  for (const auto& [name, facts] : held_now())
+    if (facts.kind == 'f') {
+      ++found;
+      names += " " + shown(name);
+    }
   if (found != held)
     problems.push_back("the hold has " + std::to_string(found) + " files, not " +
                        std::to_string(held) + ":" + names);
@@ -330,7 +345,7 @@ void Scene::judge_store(Problems& problems, std::size_t held) const {
 void Scene::judge_applied(Problems& problems, std::size_t held) const {
   Snapshot wanted = before_;
   for (const std::string& target : sample_.targets) wanted.erase(target);
-  Snapshot found = snapshot(tree());
+  Snapshot found = tree_now();
   for (const auto& [name, bytes] : sample_.exchanged) {
     Facts after = wanted.at(name);
     after.bytes = bytes;
@@ -351,7 +366,7 @@ void Scene::judge_applied(Problems& problems, std::size_t held) const {
 }
 
 void Scene::judge_undone(Problems& problems, bool same_files) const {
-  const Snapshot found = snapshot(tree());
+  const Snapshot found = tree_now();
   Snapshot wanted = before_;
   for (const std::string& name : degraded_)
     if (const auto now = found.find(name);
@@ -416,7 +431,7 @@ void Scene::after_start(const Case& one, Problems& problems) {
     if (again.code != 0 && !fs::exists(store() + "/store.json"))
       problems.push_back("init after a killed init: " + first_lines(again.text + again.messages));
   }
-  for (const std::string& difference : differences(before_, snapshot(tree()), true))
+  for (const std::string& difference : differences(before_, tree_now(), true))
     problems.push_back("the tree changed: " + difference);
   if (!problems.empty()) return;
   plan_and_apply(problems);
@@ -460,7 +475,7 @@ void Scene::after_rollback(const Case& one, Problems& problems) {
     run_logged(words(Recovery::resume), problems, "resume");
   else
     roll_back(problems);
-  Snapshot now = snapshot(tree());
+  Snapshot now = tree_now();
   const bool untouched = std::ranges::none_of(
       sample_.targets, [&](const std::string& target) { return now.contains(target); });
   if (one.recovery == Recovery::resume && untouched)  // killed before the rollback began
@@ -476,7 +491,7 @@ void Scene::after_finalize(const Case& one, Problems& problems) {
   }
   run_logged(words(Recovery::resume), problems, "resume");
   std::size_t held = 0;
-  for (const auto& [name, facts] : snapshot(store() + "/hold")) held += facts.kind == 'f' ? 1u : 0u;
+  for (const auto& [name, facts] : held_now()) held += facts.kind == 'f' ? 1u : 0u;
   if (held == sample_.originals().size())  // killed before it began
     run_logged(words(Step::finalize), problems, "finalize");
   judge_applied(problems, 0);

@@ -22,6 +22,7 @@ struct Setup {
   std::string playbook;    // file
   std::string store;       // an empty store to copy
   bool same_files = true;  // a rollback brings the very inodes back
+  bool apart = false;      // the tree is on a mount of its own, and so is the hold
 };
 /// The playbook and an empty store that every scene below `folder` shares.
 Setup shared_setup(const std::string& tool, const std::string& folder, bool same_files);
@@ -72,6 +73,9 @@ class Scene {
   /// The same after system calls of `one.step` failed and it ended as `ended` tells: no claim of
   /// it may be untrue, and what it left can be recovered.
   [[nodiscard]] Problems judge_error(const Case& one, const Ended& ended);
+  /// The tree without a hold at its top, and what is held, wherever the hold is.
+  [[nodiscard]] Snapshot tree_now() const;
+  [[nodiscard]] Snapshot held_now() const;
   /// Everything below the scene that a program can change.
   [[nodiscard]] Snapshot everything() const;
 

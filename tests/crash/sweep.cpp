@@ -81,7 +81,9 @@ Counted look_at_all(const Scene& scene, const Words& words) {
 class Sweep {
  public:
   explicit Sweep(const SweepOptions& options)
-      : options_(options), setup_(shared_setup(options.tool, options.folder, options.same_files)) {}
+      : options_(options), setup_(shared_setup(options.tool, options.folder, options.same_files)) {
+    setup_.apart = options.apart;
+  }
 
   SweepResult run() {
     count_all();

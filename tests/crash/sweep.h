@@ -14,6 +14,7 @@ struct SweepOptions {
                              Step::go_on, Step::rollback, Step::finalize, Step::unfinalize};
   bool full = false;
   bool same_files = true;
+  bool apart = false;  // store and tree on two mounts
   bool quiet = false;
   unsigned seconds = 600;  // 0: without a bound; a sweep that it cuts off fails
   unsigned workers = 2;

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <nlohmann/json.hpp>
+#include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -389,7 +391,19 @@ bool can_hold_sample(const std::string& folder) {
   return attributes && flags;
 }
 
+void keep_mounts_private() {
+  if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    stop(std::string("no mounts of its own: ") + std::strerror(errno));
+}
+
+void mount_apart(const std::string& folder) {
+  fs::create_directories(folder);
+  if (mount("none", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,mode=755") != 0)
+    stop("cannot mount at " + folder + ": " + std::strerror(errno));
+}
+
 void remove_tree(const std::string& folder) {
+  (void)umount2((folder + "/tree").c_str(), MNT_DETACH);
   std::error_code error;
   fs::remove_all(folder, error);
   if (!error) return;

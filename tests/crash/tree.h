@@ -61,7 +61,12 @@ void write_playbook(const std::string& file, const std::string& tree, const Samp
 /// Whether files below can have the attributes and flags that the sample needs.
 bool can_hold_sample(const std::string& folder);
 
-/// Removes a folder with everything in it, immutable files too.
+/// Mounts of this process are nobody else's from now on, and end with it.
+void keep_mounts_private();
+/// A file system in memory at `folder`, which is made.
+void mount_apart(const std::string& folder);
+
+/// Removes a folder with everything in it, immutable files and mount_apart(folder + "/tree") too.
 void remove_tree(const std::string& folder);
 
 std::string read_file(const std::string& path);
