@@ -560,7 +560,7 @@ TEST_CASE("a YARA rule that reaches a bound is told beside one that matches") {
   CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
   CHECK(issues[0].reason ==
         "indicator both of playbook playbook--1 (matches; more of it may): yara: rule needle and 1 "
-        "more: too many matches of $a");
+        "more: too many matches of $a in rule many");
 }
 
 TEST_CASE("hundreds of YARA hits of one file lose none") {
