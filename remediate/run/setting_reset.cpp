@@ -56,6 +56,7 @@ class Exchange {
     if (operation_.state != State::planned) {
       auto hold = session_.hold_of(operation_.entry);
       if (hold) own_hold_ = std::move(*hold);
+      place_ = operation_.entry.hold;  // a later intent names the same one
       if (!hold && hold.error().code != Code::not_found) return unknown(hold.error());
       hold_ = own_hold_.get();
     }
