@@ -186,6 +186,10 @@ class Evaluator {
       }
     }
     const std::string why = yara_doubt(outcome, condition.number);
+    // A string that was not searched to its end may stand behind a "not" or in a count.
+    if (std::ranges::find(outcome.doubts, condition.number, &YaraDoubt::source) !=
+        outcome.doubts.end())
+      return doubt(condition, why);
     if (any && !why.empty() && evaluation_.beside.empty()) evaluation_.beside = "yara: " + why;
     if (any) return Answer::yes;
     return why.empty() ? Answer::no : doubt(condition, why);

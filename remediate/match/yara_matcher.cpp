@@ -262,19 +262,20 @@ class YaraRules final : public RuleSet {
   [[nodiscard]] YaraOutcome scan(std::string_view content, const YaraTarget& target,
                                  std::chrono::milliseconds within) const override {
     using Clock = std::chrono::steady_clock;
+    probe();  // takes seconds once, which are no file's
     const auto deadline = Clock::now() + within;
-    probe();
     YaraOutcome outcome;
     std::set<std::uint32_t> without;  // strings
     for (unsigned times = 0;; ++times) {
       const YR_STRING* culprit = nullptr;
+      std::string slowest;
       const int result = scan_once(
           content, target, std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()),
-          without, outcome, culprit);
+          without, outcome, culprit, slowest);
       if (result == ERROR_SUCCESS) break;
       if (result != ERROR_TOO_MANY_RE_FIBERS || culprit == nullptr || times >= max_again ||
           deadline <= Clock::now()) {
-        outcome.incomplete = scan_error(result);
+        outcome.incomplete = scan_error(result) + slowest;
         if (culprit != nullptr && sources() > 1)
           outcome.incomplete += " (" + name(source_of(rules_.get(), culprit)) + ")";
         break;
@@ -293,7 +294,7 @@ class YaraRules final : public RuleSet {
  private:
   int scan_once(std::string_view content, const YaraTarget& target,
                 std::chrono::milliseconds within, const std::set<std::uint32_t>& without,
-                YaraOutcome& outcome, const YR_STRING*& culprit) const {
+                YaraOutcome& outcome, const YR_STRING*& culprit, std::string& slowest) const {
     Scanner scanner = borrow();
     if (!scanner) return ERROR_INSUFFICIENT_MEMORY;
     const std::string type(yara_file_type(content));
@@ -312,6 +313,9 @@ class YaraRules final : public RuleSet {
     const int result = yr_scanner_scan_mem(
         scanner.get(), reinterpret_cast<const std::uint8_t*>(content.data()), content.size());
     culprit = result == ERROR_SUCCESS ? nullptr : yr_scanner_last_error_string(scanner.get());
+    if (const YR_RULE* rule = yr_scanner_last_error_rule(scanner.get());
+        result != ERROR_SUCCESS && rule != nullptr)
+      slowest = " by rule " + std::string(rule->identifier);
     if (result == ERROR_SUCCESS) give_back(std::move(scanner));  // else its state is not trusted
     return result;
   }

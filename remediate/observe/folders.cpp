@@ -86,7 +86,7 @@ Job Folders::next_folder() {
   if (folder->next == folder->waiting.size()) {
     stack_.pop_back();
     give_up(*folder);
-    folder->waiting = {};
+    std::string().swap(folder->waiting);
     folder->next = 0;
   }
   return job;

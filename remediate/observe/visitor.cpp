@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <ranges>
 
@@ -274,7 +275,7 @@ void Visitor::look_at(Wanted& file) {
   const auto stat = opened ? (*opened)->stat() : Result<FileStat>(std::unexpected(opened.error()));
   const bool small = stat && stat->size <= small_file;
   std::optional<Result<Reading>> reading;
-  if (small && !file.for_content.empty()) reading = read(**opened, file.for_content);
+  if (small && !file.for_content.empty()) reading = read(**opened, file.for_content, small_file);
   pause.end(usual_reading(small ? stat->size : 0));
   if (!opened) {
     if (mounted_over(*handle_, file.name)) {
@@ -289,20 +290,29 @@ void Visitor::look_at(Wanted& file) {
   if (!file.for_facts.empty()) tell(file.for_facts, {}, **opened, *stat);
   if (file.for_content.empty()) return;
   std::unique_lock<std::mutex> alone(shared_.large_file, std::defer_lock);
-  if (stat->size > large_file) alone.lock();
-  if (!reading) reading = read(**opened, file.for_content);
+  // What has grown since it was looked at is read as what it is now.
+  if (!reading && stat->size <= large_file) reading = read(**opened, file.for_content, large_file);
+  if (!reading) {
+    alone.lock();
+    reading = read(**opened, file.for_content, std::numeric_limits<std::uint64_t>::max());
+  }
   take(file.for_content, *reading, **opened, *stat);
-  if (buffer_.size() > small_file + 1) buffer_ = {};
+  if (buffer_.capacity() > 2 * small_file) std::string().swap(buffer_);
 }
 
 std::uint64_t Visitor::limit(std::size_t place) const {
   return shared_.selector.max_file_size(shared_.scopes[(*coverings_)[place].scope]);
 }
 
-Result<Reading> Visitor::read(const host::File& opened, std::span<const std::size_t> places) {
+/// Nothing when it has more than `most` bytes, and a scope asks for them all the same.
+std::optional<Result<Reading>> Visitor::read(const host::File& opened,
+                                             std::span<const std::size_t> places,
+                                             std::uint64_t most) {
   std::uint64_t largest = 0;
   for (const std::size_t place : places) largest = std::max(largest, limit(place));
-  return read_unchanged(opened, largest, "it", buffer_);
+  auto reading = read_unchanged(opened, std::min(largest, most), "it", buffer_);
+  if (!reading && reading.error().code == Code::limit && most < largest) return std::nullopt;
+  return reading;
 }
 
 void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& reading,

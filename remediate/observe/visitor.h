@@ -36,7 +36,9 @@ class Visitor {
   void look_at_wanted();
   void look_at(Wanted& file);
   [[nodiscard]] std::uint64_t limit(std::size_t place) const;
-  [[nodiscard]] Result<Reading> read(const host::File& opened, std::span<const std::size_t> places);
+  [[nodiscard]] std::optional<Result<Reading>> read(const host::File& opened,
+                                                    std::span<const std::size_t> places,
+                                                    std::uint64_t most);
   /// The issue of a file that could not be looked at, and what the selector must know of it.
   void miss(const std::vector<std::size_t>& places, Issue::Kind kind, const std::string& reason);
   void miss(const std::vector<std::size_t>& places, const Error& error);

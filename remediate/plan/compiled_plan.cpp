@@ -167,7 +167,7 @@ class CompiledPlanner {
       return "; its assembly " + record.page.assembly + ".dll is not there";
     return survey_.compiled.unnamed.contains(record.path.parent())
                ? "; it names no assembly: those beside it that no record names are for review"
-               : "; it names no assembly, and every one beside it is named by another record";
+               : "; it names no assembly, and none was found beside it that no record names";
   }
 
   void remove_record(const Record& record, const Operation& page) {

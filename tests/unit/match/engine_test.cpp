@@ -546,7 +546,7 @@ TEST_CASE("YARA rules that do not compile or include files are refused") {
   CHECK(refusal(yara("")) == Code::bad_input);
 }
 
-TEST_CASE("a YARA rule that reaches a bound is told beside one that matches") {
+TEST_CASE("a YARA source with a string that reaches a bound is unknown, whatever else matches") {
   if (!have_yara()) return;
   const std::string both =
       "rule needle { strings: $a = \"needle\" condition: $a } "
@@ -554,13 +554,29 @@ TEST_CASE("a YARA rule that reaches a bound is told beside one that matches") {
   Run run(book({{"both", yara(both)},
                 {"other", yara("rule o { strings: $a = \"needle\" condition: $a }")},
                 {"not", tree(Kind::negation, {yara(both)})}}));
-  CHECK(hits(run, "x", std::string(1'200'000, 'a') + " needle") == Ids{"both", "other"});
+  CHECK(hits(run, "x", std::string(1'200'000, 'a') + " needle") == Ids{"other"});
   const auto issues = run.engine->take_issues();
   REQUIRE(issues.size() == 1);
   CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
   CHECK(issues[0].reason ==
-        "indicator both of playbook playbook--1 (matches; more of it may): yara: rule needle and 1 "
+        "indicator both of playbook playbook--1 and 1 more indicator: yara: rule needle and 1 "
         "more: too many matches of $a in rule many");
+}
+
+TEST_CASE("a YARA rule that excludes by what was not searched to its end does not match") {
+  if (!have_yara()) return;
+  const std::string bound =
+      "rule r { strings: $a = \"needle\" $w = /xa(.{1,2}){1,2000}z/ condition: $a and not $w }";
+  const std::string count =
+      "rule r { strings: $a = \"needle\" $m = \"a\" condition: $a and #m < 1100000 }";
+  const auto [rules, size] =
+      GENERATE_COPY(table<std::string, std::size_t>({{bound, 20'000}, {count, 1'200'000}}));
+  Run run(book({{"yes", yara(rules)}, {"not", tree(Kind::negation, {yara(rules)})}}));
+  CHECK(hits(run, "x", "x" + std::string(size, 'a') + " needle").empty());
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].reason.find("indicator yes of playbook playbook--1 and 1 more indicator: ") == 0);
 }
 
 TEST_CASE("hundreds of YARA hits of one file lose none") {
