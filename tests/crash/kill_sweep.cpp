@@ -89,7 +89,9 @@ int main(int count, char** words) {
     } else if (word == "--steps") {
       if (!read_steps(value, options.steps)) return usage();
     } else if (word == "--seconds") {
-      bounded = read_number(value, options.seconds);
+      unsigned seconds = 0;
+      bounded = read_number(value, seconds);
+      options.time = std::chrono::seconds(seconds);
       if (!bounded) return usage();
     } else if (word == "--workers") {
       if (!read_number(value, options.workers)) return usage();
@@ -99,7 +101,7 @@ int main(int count, char** words) {
   }
   if (options.tool.empty()) return usage();
   if (options.apart) crash::keep_mounts_private();
-  if (options.full && !bounded) options.seconds = 0;
+  if (options.full && !bounded) options.time = {};
   // What counts after a kill is what the page cache holds, and in memory flushes cost nothing.
   if (folder.empty()) folder = crash::can_hold_sample("/dev/shm") ? "/dev/shm" : "/tmp";
   std::string pattern = folder + "/kill-sweep.XXXXXX";

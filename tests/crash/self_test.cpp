@@ -128,7 +128,7 @@ class SelfTest {
     fs::create_directories(options.folder);
     options.steps = {Step::apply, Step::rollback};
     options.same_files = false;  // it copies
-    options.seconds = 100;
+    options.time = std::chrono::seconds(100);
     options.quiet = true;
     const SweepResult result = sweep(options);
     std::printf("     naive remover: %llu kills, %llu bad states\n",
@@ -146,10 +146,10 @@ class SelfTest {
     fs::create_directories(options.folder);
     options.steps = {Step::apply};
     options.same_files = false;
-    options.seconds = 1;
+    options.time = std::chrono::milliseconds(1);
     options.quiet = true;
     const SweepResult result = sweep(options);
-    check(result.skipped > 0, "a second is too short for a sweep");
+    check(result.skipped > 0, "a millisecond is too short for a sweep");
     check((SweepResult{.kills = 10, .bad = 0, .skipped = 1}.exit_code()) == 1,
           "a sweep that leaves a case out fails");
     check((SweepResult{.kills = 10, .bad = 0, .unreached = 1}.exit_code()) == 1,

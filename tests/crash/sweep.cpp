@@ -284,8 +284,7 @@ class Sweep {
   void work(const std::vector<Case>& cases, unsigned worker) const {
     std::ofstream results(options_.folder + "/results-" + std::to_string(worker));
     for (;;) {
-      const bool late =
-          options_.seconds != 0 && Clock::now() - started_ > std::chrono::seconds(options_.seconds);
+      const bool late = options_.time.count() != 0 && Clock::now() - started_ > options_.time;
       const std::uint64_t index = late ? cases.size() : tally_->next.fetch_add(1);
       if (index >= cases.size()) return;
       Case one = cases[index];

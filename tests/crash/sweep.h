@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct SweepOptions {
   bool same_files = true;
   bool apart = false;  // store and tree on two mounts
   bool quiet = false;
-  unsigned seconds = 600;  // 0: without a bound; a sweep that it cuts off fails
+  /// 0: without a bound; a sweep that it cuts off fails.
+  std::chrono::milliseconds time = std::chrono::seconds(600);
   unsigned workers = 2;
 };
 

@@ -198,17 +198,22 @@ void sweep_records(Sweep& sweep) { RecordSweep(sweep).run(); }
 void sweep_history(Sweep& sweep) {
   Scene& scene = sweep.scene();
   if (scene.begun.empty()) return;
-  // The run as it was when only its start was signed: everything in it verifies.
-  Copy present;
+  // The run as it was when only its start was signed: everything in it verifies. What lies under
+  // the name of its own digest is the same then and now.
+  const auto changes = [](const Place& place) {
+    return place.kind != Kind::object && place.kind != Kind::held && place.kind != Kind::store &&
+           place.kind != Kind::certificate;
+  };
+  Copy present, earlier = scene.begun;
+  std::erase_if(earlier, [&](const auto& one) { return !changes(one.first); });
   for (const Place& place : scene.files)
-    if (place.kind != Kind::object && place.kind != Kind::held && place.kind != Kind::store &&
-        place.kind != Kind::certificate) {
+    if (changes(place)) {
       present.emplace_back(place, scene.read(place));
       scene.remove(place);
     }
-  for (const auto& [place, bytes] : scene.begun) scene.create(place, bytes);
+  for (const auto& [place, bytes] : earlier) scene.create(place, bytes);
   sweep.judge(Kind::journal, "the store's earlier state, rightly signed", Ask::witness);
-  for (const auto& [place, bytes] : scene.begun) scene.remove(place);
+  for (const auto& [place, bytes] : earlier) scene.remove(place);
   for (const auto& [place, bytes] : present) scene.create(place, bytes);
 }
 
