@@ -351,6 +351,11 @@ std::unexpected<Error> no_memory() {
               "plan with fewer YARA rules at a time, each plan with some of the playbooks");
 }
 
+/// The parser may put another error over the first one, and its scanner has words of its own.
+bool tells_of_memory(std::string_view error) {
+  return error.ends_with(": not enough memory") || error.contains(": out of dynamic memory in ");
+}
+
 class Compiler final : public RuleCompiler {
  public:
   explicit Compiler(Probe probe) : probe_(probe) {}
@@ -409,7 +414,8 @@ class Compiler final : public RuleCompiler {
     const std::uint32_t before = compiler->next_rule_idx;
     const std::string space = "source " + std::to_string(sources_);
     if (yr_compiler_add_string(compiler, source.c_str(), space.c_str()) != 0) {
-      if (compiler->last_error == ERROR_INSUFFICIENT_MEMORY) return no_memory();
+      if (compiler->last_error == ERROR_INSUFFICIENT_MEMORY || tells_of_memory(first_error_))
+        return no_memory();
       return fail(Code::bad_input, "the YARA rules do not compile: " + display(first_error_, 300),
                   "correct the rules; includes are not allowed");
     }
