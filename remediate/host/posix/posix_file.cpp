@@ -28,7 +28,14 @@ Result<off_t> checked_offset(std::uint64_t offset, std::size_t length, std::stri
 PosixFile::PosixFile(Descriptor fd, Access access, std::string path)
     : fd_(std::move(fd)), access_(access), path_(std::move(path)) {}
 
-Result<FileStat> PosixFile::stat() const { return stat_handle(fd_.get(), path_); }
+Result<FileStat> PosixFile::stat() const {
+  TRY_LET(FileStat facts, examine(fd_.get(), path_));
+  facts.id.volume = volume_.load(std::memory_order_relaxed);
+  if (facts.id.volume != unknown_volume) return facts;
+  TRY_LET(facts.id.volume, volume_of(fd_.get(), path_));
+  volume_.store(facts.id.volume, std::memory_order_relaxed);
+  return facts;
+}
 
 Result<Metadata> PosixFile::metadata() const { return read_metadata(fd_.get(), path_); }
 

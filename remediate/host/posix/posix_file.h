@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -35,6 +37,9 @@ class PosixFile final : public File {
   Descriptor fd_;
   Access access_;
   std::string path_;
+  /// Asked once: a scan examines every file three times.
+  static constexpr std::uint64_t unknown_volume = UINT64_MAX;
+  mutable std::atomic<std::uint64_t> volume_{unknown_volume};
 };
 
 }  // namespace remediate::host::posix

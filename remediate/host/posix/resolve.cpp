@@ -204,7 +204,7 @@ Result<Descriptor> open_entry(const Anchor& anchor, std::string_view name) {
 
 Result<Descriptor> reopen_regular(const Descriptor& handle, Access access,
                                   std::string_view raw_path) {
-  TRY_LET(const FileStat before, stat_handle(handle.get(), raw_path));
+  TRY_LET(const FileStat before, examine(handle.get(), raw_path));
   if (before.kind != FileKind::regular) {
     return refuse("open", raw_path,
                   "it is a " + std::string(kind_name(before.kind)) + ", not a regular file");
@@ -231,7 +231,7 @@ Result<Descriptor> reopen_regular(const Descriptor& handle, Access access,
     error.remedy = "another process holds a lease on it; the kernel ends that soon: try again";
     return std::unexpected(std::move(error));
   }
-  TRY_LET(const FileStat after, stat_handle(file.get(), raw_path));
+  TRY_LET(const FileStat after, examine(file.get(), raw_path));
   if (after.id.device != before.id.device || after.id.inode != before.id.inode) {
     return refuse("open", raw_path, "/proc led to another file",
                   "look for something mounted over /proc");
@@ -246,7 +246,7 @@ Result<Descriptor> reopen_directory(int fd, std::string_view raw_path) {
   return opened;
 }
 
-Result<FileStat> stat_handle(int fd, std::string_view raw_path) {
+Result<FileStat> examine(int fd, std::string_view raw_path) {
   struct statx raw{};
   if (uninterrupted([&] { return ::statx(fd, "", AT_EMPTY_PATH, wanted_facts, &raw); }) != 0) {
     return os_fail(errno, "examine", raw_path);
@@ -255,10 +255,19 @@ Result<FileStat> stat_handle(int fd, std::string_view raw_path) {
   if ((raw.stx_mask & STATX_MNT_ID) == 0) {
     TRY_LET(facts.id.mount, mount_id_from_proc(fd, raw_path));
   }
+  return facts;
+}
+
+Result<std::uint64_t> volume_of(int fd, std::string_view raw_path) {
   struct statfs volume{};
   if (uninterrupted([&] { return ::fstatfs(fd, &volume); }) != 0)
     return os_fail(errno, "examine the file system of", raw_path);
-  facts.id.volume = volume_id(volume);
+  return volume_id(volume);
+}
+
+Result<FileStat> stat_handle(int fd, std::string_view raw_path) {
+  TRY_LET(FileStat facts, examine(fd, raw_path));
+  TRY_LET(facts.id.volume, volume_of(fd, raw_path));
   return facts;
 }
 

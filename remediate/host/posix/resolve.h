@@ -39,6 +39,9 @@ struct Anchor {
 [[nodiscard]] Result<Descriptor> reopen_directory(int fd, std::string_view raw_path);
 
 [[nodiscard]] Result<FileStat> stat_handle(int fd, std::string_view raw_path);
+/// Its two halves: all but the volume (0), and the volume, which stays the same for a handle.
+[[nodiscard]] Result<FileStat> examine(int fd, std::string_view raw_path);
+[[nodiscard]] Result<std::uint64_t> volume_of(int fd, std::string_view raw_path);
 /// `name` must be a checked component.
 [[nodiscard]] Result<FileStat> stat_name(const Anchor& anchor, std::string_view name);
 /// The mount id by /proc, for kernels before 5.8 whose statx does not give it.
