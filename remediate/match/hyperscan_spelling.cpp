@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view hexadecimal = "0123456789abcdefABCDEF";
 constexpr std::string_view digits = "0123456789";
+/// Of parts of an expression, with the counts of repetitions written out, as Hyperscan does.
 constexpr std::size_t max_copies = 4096;
 constexpr std::size_t max_length = 2000;
 
@@ -26,12 +27,22 @@ class Speller {
     if (text_.size() > max_length) return std::nullopt;
     while (at_ < text_.size()) {
       const char c = text_[at_];
+      if (c == '(') open_.push_back(copies_);
+      const std::size_t before = copies_;
       const bool good = c == '\\'  ? escape(false)
                         : c == '[' ? character_class()
                         : c == '(' ? group()
                         : c == '{' ? repetition()
                                    : literal();
-      if (!good) return std::nullopt;
+      if (!good || copies_ > max_copies) return std::nullopt;
+      if (text_[at_ - 1] == ')' && (c == ')' || c == '(')) {  // of a group, or of flags
+        if (open_.empty()) return std::nullopt;
+        part_ = open_.back();
+        open_.pop_back();
+      } else if (c != '{') {
+        part_ = before;
+        ++copies_;
+      }
     }
     if (ignores_case_ && high_) return std::nullopt;
     return std::move(spelled_);
@@ -68,7 +79,7 @@ class Speller {
       case 's':
         return write(in_class ? "\\t\\n\\f\\r " : "[\\t\\n\\f\\r ]");
       case 'S':
-        return !in_class && write("[^\\t\\n\\f\\r ]");
+        return write(in_class ? "\\x00-\\x08\\x0b\\x0e-\\x1f\\x21-\\xff" : "[^\\t\\n\\f\\r ]");
       case 'v':
         return write("\\x0b");
       case 'x':
@@ -119,7 +130,7 @@ class Speller {
         hyphen();
         continue;
       }
-      const bool is_set = c == '\\' && std::string_view("sdDwW").contains(next());
+      const bool is_set = c == '\\' && std::string_view("sSdDwW").contains(next());
       if (c == '\\' ? !escape(true) : !literal()) return false;
       if (is_set) hyphen();
     }
@@ -159,16 +170,15 @@ class Speller {
                          inside.find_first_not_of("0123456789,") == std::string::npos &&
                          std::ranges::count(inside, ',') <= 1;
     if (repeats) {
-      // Nested counts multiply, and Hyperscan writes each of them out.
       const std::size_t comma = inside.rfind(',');
       const std::string last = inside.substr(comma == std::string::npos ? 0 : comma + 1);
       const std::string count = last.empty() ? inside.substr(0, comma) : last;
       if (count.size() > 4) return false;
-      copies_ *= std::max<std::size_t>(std::stoul(count), 1);
-      if (copies_ > max_copies) return false;
+      copies_ += (copies_ - part_) * std::max<std::size_t>(std::stoul(count), 1);
     } else {
       spelled_ += "\\{";
       ++at_;
+      part_ = copies_++;
       return true;
     }
     spelled_ += text_.substr(at_, end + 1 - at_);
@@ -181,7 +191,9 @@ class Speller {
   std::string spelled_;
   bool ignores_case_;
   bool high_ = false;  // names a byte above ASCII
-  std::size_t copies_ = 1;
+  std::size_t copies_ = 0;
+  std::size_t part_ = 0;           // copies_ before what a count would repeat
+  std::vector<std::size_t> open_;  // the same of each group that is open
 };
 
 }  // namespace

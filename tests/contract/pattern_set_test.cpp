@@ -70,6 +70,9 @@ const std::vector<Pattern>& dialect() {
       {"\\Sx", false},
       {"a\\sb", false},
       {"a[\\s,]b", false},
+      {"p[\\s\\S]{1,3}q", true},
+      {"a[^\\S,]b", false},
+      {"[\\S-]x", false},
       {"[\\v]q", false},
       {"a\\vb", false},
       {"end$", false},
@@ -244,7 +247,10 @@ TEST_CASE("one set serves many threads") {
 TEST_CASE("patterns that would be written out many times are left to RE2") {
   CHECK_FALSE(hyperscan_spelling({"(?:(?:a{1,200}b){1,200}c){1,200}", false}).has_value());
   CHECK_FALSE(hyperscan_spelling({std::string(5000, 'a'), false}).has_value());
+  CHECK_FALSE(hyperscan_spelling({"(?:a(?i)b{1,99}){1,99}", false}).has_value());
   CHECK(hyperscan_spelling({"a{1,200}", false}).has_value());
+  // One after the other they add up.
+  CHECK(hyperscan_spelling({"a{1,200}b[^;]{0,200}(?:c{2}|d){0,200}e{1,200}", false}).has_value());
 }
 
 }  // namespace remediate::match
