@@ -80,7 +80,8 @@ struct RegexMatcher::Impl {
       left -= std::min(left, work);
       if (left == 0) start();
     }
-    if (work >= worth_it_after) built_or_not.wait(lock, [this] { return !building; });
+    // What asking alone would get done meanwhile is not worth the processor that it takes.
+    built_or_not.wait(lock, [this] { return !building; });
     return current;
   }
   /// With the mutex held.

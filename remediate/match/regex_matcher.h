@@ -34,11 +34,11 @@ class RegexMatcher {
   /// Builds the common pass at once.
   void prepare();
   /// Builds it in a thread of its own once so much has been searched that it is worth its time (a
-  /// tenth of a second or more): bytes of text, times the expressions. Until it is there each
-  /// expression is asked alone, but for a text that is worth it by itself, which waits for the
-  /// pass; the results are the same. Destruction waits for that thread.
+  /// tenth of a second or more): bytes of text, times the expressions. Before that each expression
+  /// is asked alone; while it is built, searches wait for it. The results are the same.
+  /// Destruction waits for that thread.
   void prepare_when_worth_it(std::uint64_t after = worth_it_after);
-  static constexpr std::uint64_t worth_it_after = 256u << 20;
+  static constexpr std::uint64_t worth_it_after = 128u << 20;
   /// Whether the common pass is in use.
   [[nodiscard]] bool prepared() const;
 
