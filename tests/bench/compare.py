@@ -2,17 +2,20 @@
 """Measures `remediate plan` beside find, sha256sum, ripgrep and yara over one tree, one after the
 other, and prints the medians and their ratio with the target.
 
-run.sh [TREE] [--files N] [--megabytes N] [--tries N] [--quarantined N] [--sealed MIB] [--full]
+run.sh [TREE] [--files N] [--megabytes N] [--tries N] [--quarantined N] [--sealed MIB] [--yara FILE]
+       [--full]
 Without TREE one is made in $TMPDIR or /var/tmp (150,000 files, 2,100 MB) and removed again. --full
 adds the memory that 1,000,000 files take. $REMEDIATE names the tool (default: build/release). The
 programs of tests/bench that it is compared with are looked for beside it (`ninja bench_programs`);
-cold reads need the right to drop the caches. What cannot be measured is said.
+cold reads need the right to drop the caches. --yara measures with public rules beside made ones.
+What cannot be measured is said.
 """
 import argparse
 import json
 import os
 import pathlib
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -29,11 +32,49 @@ DROP = pathlib.Path("/proc/sys/vm/drop_caches")
 LIMIT = 900  # seconds for one command
 WORDS = ("function return array string echo include require class public static header content page "
          "menu style index query insert value false true session user login title body width").split()
-# Neither is in the tree: what is measured is looking, not telling.
+# Neither is in the tree: what is measured is looking, not telling. All begin and end with words.
 NEEDLES = [rf"{verb}\s*\(\s*\$_{source}\[" for verb in ("eval", "assert", "system", "passthru",
                                                            "shell_exec", "popen")
            for source in ("GET", "POST", "REQUEST", "COOKIE", "SERVER")]
 KINDS = (".php", ".aspx", ".js", ".css", ".html", ".config")
+
+
+def shipped_expressions(most=30):
+    """The first expressions of the shipped playbooks, with (?i) where the case is ignored."""
+    found = []
+
+    def walk(node):
+        if isinstance(node, dict):
+            regex = node.get("regex")
+            if isinstance(regex, dict):
+                text = ("(?i)" if regex.get("ignore_case") else "") + regex["pattern"]
+                if text not in found:
+                    found.append(text)
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+    for book in sorted((HERE / "playbooks").glob("*.json")):
+        walk(json.loads(book.read_text())["indicators"])
+    return found[:most]
+
+
+def indicator(expression):
+    ignores = expression.startswith("(?i)")
+    return {"regex": {"pattern": expression[4 if ignores else 0:], "ignore_case": ignores}}
+
+
+def for_ripgrep(expression):
+    """Its dialect has no escapes of what needs none."""
+    return re.sub(r"\\([\"'/<>])", r"\1", expression)
+
+
+def as_yara_rule(number, expression):
+    ignores = expression.startswith("(?i)")
+    text = expression[4 if ignores else 0:].replace("(?:", "(")
+    text = re.sub(r"(?<!\\)/", r"\/", text)
+    return f"rule r{number} {{ strings: $a = /{text}/{'is' if ignores else 's'} condition: $a }}\n"
 
 
 def drop_caches():
@@ -62,7 +103,7 @@ def run(words, tries=1, before=None, watch=None):
                 watch()
             time.sleep(0.0005)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 1 if words[0] in ("rg", "yara") else 0):
+        if process.returncode not in (0, 1 if words[0] == "rg" else 0):
             raise SystemExit(f"exit {process.returncode}: {shlex.join(map(str, words))}")
         memory = max(memory, usage.ru_maxrss / 1024)
         if attempt:
@@ -99,8 +140,8 @@ class Flight:
 
 
 class Bench:
-    def __init__(self, base, tree, tries):
-        self.base, self.tree, self.tries, self.rows = base, tree, tries, []
+    def __init__(self, base, tree, tries, public):
+        self.base, self.tree, self.tries, self.public, self.rows = base, tree, tries, public, []
         self.files, self.bytes = 0, 0
         for folder, _, names in os.walk(tree):
             self.files += len(names)
@@ -144,43 +185,65 @@ class Bench:
         tree = shlex.quote(str(self.tree))
         path = {"path": ["**/not-there-*.aspx"]}
         digests = {"sha256": ["1" * 64]}
-        regexes = [{"regex": {"pattern": needle}} for needle in NEEDLES]
-        # Reading every file and nothing else, in two processes as the tool has two threads.
-        floor = self.shell(f"find {tree} -type f -print0 | xargs -0 -n 2000 -P 2 cat > /dev/null")
         mine, _ = run(self.plan(self.playbook("paths", path)), self.tries)
         self.row("paths / find -type f | wc -l", 0.8, mine, self.shell(f"find {tree} -type f | wc -l"))
+        # Reading every file and nothing else, in two threads as the tool does.
+        loop = self.program("bare_loop")
+        if loop is None:
+            return self.left_out("what reads files", f"{PROGRAMS}/bare_loop is not built")
+        floor, _ = run([loop, self.tree, "2", "read"], self.tries)
         mine, _ = run(self.plan(self.playbook("digests", digests)), self.tries)
-        self.row("digest of every file / cat of every file", 2.4, mine, floor)
+        self.row("digest of every file / every file read", 2.4, mine, floor)
         self.row("digest of every file / sha256sum, two processes", 0.45, mine, self.shell(
             f"find {tree} -type f -print0 | xargs -0 -n 500 -P 2 sha256sum > /dev/null"))
-        mine, _ = run(self.plan(self.playbook("regexes", digests, *regexes)), self.tries)
-        self.row("digests + 30 regexes / cat of every file", 4, mine, floor)
-        if shutil.which("rg"):
-            asked = [word for needle in NEEDLES for word in ("-e", needle)]
-            other, _ = run(["rg", "--multiline", "-uuu", "-l", "-j", "2", *asked, str(self.tree)],
-                           self.tries)
-            self.row("digests + 30 regexes / rg --multiline", 0.3, mine, other)
-        if shutil.which("yara"):
-            self.compare_yara(mine)
+        self.compare_regexes("30 shipped regexes", shipped_expressions(), floor)
+        self.compare_regexes("30 regexes of words", NEEDLES, floor)
+        self.compare_yara()
+        return None
 
-    def compare_yara(self, regexes):
-        def yara(name, rules):
-            file = self.base / f"{name}.yar"
-            file.write_text(rules)
-            return run(["yara", "-r", "-p", "2", str(file), str(self.tree)], self.tries)[0]
-        same = "".join(f"rule r{number} {{ strings: $a = /{needle}/ condition: $a }}\n"
-                       for number, needle in enumerate(NEEDLES))
-        self.row("digests + 30 regexes / yara -r -p 2", 0.25, regexes, yara("same", same))
+    def compare_regexes(self, name, expressions, floor):
+        what = f"digests + {name}"
+        book = self.playbook("regexes", {"sha256": ["1" * 64]}, *map(indicator, expressions))
+        mine, _ = run(self.plan(book), self.tries)
+        self.row(f"{what} / every file read", 4, mine, floor)
+        list_file = self.base / "expressions"
+        list_file.write_text("".join(line + "\n" for line in expressions))
+        if portable := self.program("regex_bench"):
+            other, _ = run([portable, self.tree, list_file, "portable"], self.tries)
+            self.row(f"{what}, RE2 alone / every file read", 7, other, floor)
+        if shutil.which("rg"):
+            asked = [word for line in expressions for word in ("-e", for_ripgrep(line))]
+            other, _ = run(["rg", "--multiline", "--multiline-dotall", "-uuu", "-l", "-j", "2", *asked,
+                            str(self.tree)], self.tries)
+            self.row(f"{what} / rg --multiline", 0.3, mine, other)
+        if shutil.which("yara"):
+            rules = "".join(as_yara_rule(number, line) for number, line in enumerate(expressions))
+            self.row(f"{what} / yara -r -p 2", 0.25, mine, self.yara("same", rules))
+
+    def yara(self, name, rules):
+        file = self.base / f"{name}.yar"
+        file.write_text(rules)
+        given = [word for variable in ("filename", "filepath", "extension", "filetype", "owner")
+                 for word in ("-d", f"{variable}=")]
+        return run(["yara", "-w", "-r", "-p", "2", *given, str(file), str(self.tree)], self.tries)[0]
+
+    def compare_yara(self):
+        if not shutil.which("yara"):
+            return
         script = "".join(
             f'rule s{number} {{ strings: $a = "{word}_exec" nocase $b = /{word}\\s*\\(/ nocase '
             f'condition: $a and $b and filesize < 1MB }}\n' for number, word in enumerate(WORDS))
-        other = yara("script", script)
-        gated, _ = run(self.plan(self.playbook(
-            "gated", {"all": [{"path": ["**/*.php"]}, {"yara": {"rules": script}}]})), self.tries)
-        self.row("YARA rules for scripts, by name first / yara -r -p 2", 0.3, gated, other)
-        whole, memory = run(self.plan(self.playbook("whole", {"yara": {"rules": script}})), self.tries)
-        self.row("YARA rules for scripts, every file / yara -r -p 2", 1.1, whole, other)
-        self.row("  memory of it, MiB, each process", None, memory, 0, "MiB")
+        sets = [("YARA rules for scripts", script)]
+        if self.public:
+            sets.append(("public YARA rules", self.public.read_text(errors="surrogateescape")))
+        for name, rules in sets:
+            other = self.yara("rules", rules)
+            gated, _ = run(self.plan(self.playbook(
+                "gated", {"all": [{"path": ["**/*.php"]}, {"yara": {"rules": rules}}]})), self.tries)
+            self.row(f"{name}, by name first / yara -r -p 2", 0.3, gated, other)
+            whole, memory = run(self.plan(self.playbook("whole", {"yara": {"rules": rules}})), self.tries)
+            self.row(f"{name}, every file / yara -r -p 2", 1.1, whole, other)
+            self.row("  memory of it, MiB, each process", None, memory, 0, "MiB")
 
     def hostile(self):
         """One file of one line, of the size that playbooks may ask for by default and beyond."""
@@ -221,9 +284,9 @@ class Bench:
 
     def cold(self):
         what = "digest of every file, cold / bare loop, 16 readers"
-        loop = self.program("cold_bench")
+        loop = self.program("bare_loop")
         if loop is None:
-            return self.left_out(what, f"{PROGRAMS}/cold_bench is not built")
+            return self.left_out(what, f"{PROGRAMS}/bare_loop is not built")
         try:
             drop_caches()
         except OSError as error:
@@ -231,7 +294,7 @@ class Bench:
         flight = Flight(self.tree)
         plan = self.plan(self.playbook("cold", {"sha256": ["1" * 64]}))
         mine, _ = run(plan, self.tries, drop_caches, flight)
-        other, _ = run([str(loop), str(self.tree), "16"], self.tries, drop_caches)
+        other, _ = run([loop, self.tree, "16", "digest"], self.tries, drop_caches)
         self.row(what, 1.3, mine, other)
         if flight.most == 0:
             return self.left_out("  reads in flight", "the folder has no disk that counts them")
@@ -277,6 +340,7 @@ def main():
     parser.add_argument("--tries", type=int, default=5)
     parser.add_argument("--quarantined", type=int, default=1000)
     parser.add_argument("--sealed", type=int, default=1024)
+    parser.add_argument("--yara", type=pathlib.Path)
     parser.add_argument("--full", action="store_true")
     chosen = parser.parse_args()
     if not os.access(TOOL, os.X_OK):
@@ -294,7 +358,7 @@ def main():
             tree = base / "tree"
             tree.mkdir()
             make_tree(tree, chosen.files, chosen.megabytes)
-        bench = Bench(base, tree, chosen.tries)
+        bench = Bench(base, tree, chosen.tries, chosen.yara)
         print(f"{bench.files:,} files, {bench.bytes / 1e6:,.0f} MB; {os.cpu_count()} processors; load "
               f"{os.getloadavg()[0]:.1f}; medians of {chosen.tries}, warm cache")
         bench.start_up()

@@ -1,33 +1,46 @@
-// cold_bench FOLDER [READERS]: the bare loop that `plan` with digests is compared with when nothing
-// is in the cache. One thread lists the folders, READERS (16) threads open, read and digest each
-// file, so that many reads are in flight. It follows no link, keeps nothing and tells nothing but
-// the counts. Dropping the caches before is the caller's business.
-#include <charconv>
+#pragma once
+
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "remediate/crypto/digest.h"
+namespace remediate::bench {
 
-namespace {
-
-namespace fs = std::filesystem;
-constexpr std::size_t max_waiting = 4096;
-constexpr unsigned max_readers = 256;
-
+/// One thread lists the folders, others open and read each file whole, in the way that is fastest,
+/// and do `work` with it: what the tool is compared with. It follows no link, keeps nothing and
+/// tells nothing but the counts.
 class Loop {
  public:
+  static constexpr unsigned max_readers = 256;
+
+  /// `work` takes the bytes of a file, in several threads. False when not everything was listed.
+  template <typename Work>
+  bool run(const std::string& folder, unsigned readers, const Work& work) {
+    std::vector<std::jthread> threads;
+    threads.reserve(readers);
+    for (unsigned i = 0; i < readers; ++i) threads.emplace_back([&] { read_all(work); });
+    return list(folder);
+  }
+
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+
+ private:
+  static constexpr std::size_t max_waiting = 4096;
+
   bool list(const std::string& folder) {
+    namespace fs = std::filesystem;
     std::error_code error;
     for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
          at.increment(error))
@@ -38,7 +51,8 @@ class Loop {
     return !error;
   }
 
-  void work() {
+  template <typename Work>
+  void read_all(const Work& work) {
     std::vector<char> buffer(1 << 16);
     while (auto path = next()) {
       const int fd = ::open(path->c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
@@ -52,19 +66,13 @@ class Loop {
         if (filled == buffer.size()) buffer.resize(buffer.size() * 2);
       }
       ::close(fd);
-      const std::string digest =
-          remediate::crypto::sha256_hex(std::string_view(buffer.data(), filled));
+      work(std::string_view(buffer.data(), filled));
       const std::lock_guard lock(mutex_);
       ++files;
       bytes += filled;
-      first_ = std::min(first_, digest);  // so that nothing is left out
     }
   }
 
-  std::uint64_t files = 0;
-  std::uint64_t bytes = 0;
-
- private:
   void push(std::string path) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return waiting_.size() < max_waiting; });
@@ -85,30 +93,6 @@ class Loop {
   std::condition_variable changed_;
   std::deque<std::string> waiting_;
   bool listed_ = false;
-  std::string first_ = "g";
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  unsigned readers = 16;
-  if (argc > 2) {
-    const std::string text = argv[2];
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), readers);
-    if (read.ec != std::errc{}) readers = 0;
-  }
-  if (argc < 2 || readers < 1 || readers > max_readers) {
-    std::fprintf(stderr, "usage: cold_bench FOLDER [READERS (1 to 256)]\n");
-    return 64;
-  }
-  Loop loop;
-  bool listed = false;
-  {
-    std::vector<std::jthread> threads;
-    for (unsigned i = 0; i < readers; ++i) threads.emplace_back([&loop] { loop.work(); });
-    listed = loop.list(argv[1]);
-  }
-  std::printf("%ju files, %ju bytes\n", static_cast<std::uintmax_t>(loop.files),
-              static_cast<std::uintmax_t>(loop.bytes));
-  return listed && loop.files > 0 ? 0 : 1;
-}
+}  // namespace remediate::bench
