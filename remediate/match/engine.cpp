@@ -264,12 +264,19 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   impl->max_match_bytes = options.max_match_bytes;
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
   impl->matchers.apart = options.apart;
+  if (options.portable)
+    impl->matchers.regexes =
+        RegexMatcher(RegexMatcher::default_memory, RegexMatcher::Engines::portable);
   for (const playbook::Playbook& playbook : playbooks) TRY(impl->add(playbook));
   TRY(finish_rules(impl->matchers));
   std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
     return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
   });
-  impl->matchers.regexes.prepare_when_worth_it();
+  if (options.one_pass_after == 0) {
+    impl->matchers.regexes.prepare();
+  } else {
+    impl->matchers.regexes.prepare_when_worth_it(options.one_pass_after);
+  }
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -164,7 +164,7 @@ class Evaluator {
     if (!place) return Answer::no;
     return located("regex",
                    "regex /" + display(condition.source->pattern, max_shown) + "/" +
-                       (place->wide ? " in UTF-16LE" : ""),
+                       (place->encoding.empty() ? "" : " in " + std::string(place->encoding)),
                    place->offset);
   }
 

@@ -20,8 +20,9 @@ namespace remediate::match {
 namespace {
 
 constexpr std::int64_t single_memory = 32 << 20;
-/// As it is, and the two ways to cut a file into UTF-16 units.
-constexpr std::size_t text_count = 3;
+/// What a file is searched as: its bytes; both ways to cut them into UTF-16LE units; the UTF-16
+/// text that it is.
+constexpr std::size_t as_bytes = 0, as_units = 1, as_text = 3, text_count = 4;
 
 /// A pattern such as a* or \b would match every file.
 bool matches_nothing(const RE2& pattern) {
@@ -147,6 +148,8 @@ RegexMatcher::RegexMatcher(std::int64_t max_memory, Engines engines)
   impl_->accelerated = engines == Engines::fastest;
 }
 RegexMatcher::~RegexMatcher() = default;
+RegexMatcher::RegexMatcher(RegexMatcher&&) noexcept = default;
+RegexMatcher& RegexMatcher::operator=(RegexMatcher&&) noexcept = default;
 
 Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   const std::string shown = "the regex \"" + display(condition.pattern, 200) + "\" ";
@@ -216,16 +219,21 @@ RegexMatcher::Search::~Search() = default;
 RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
   if (texts_[which]) return *texts_[which];
   auto made = std::make_unique<Text>();
-  if (which == 0) {
+  const bool narrow = which == as_bytes || which == as_text;
+  if (which == as_bytes) {
     made->bytes = content_;
+  } else if (which != as_text) {
+    made->bytes = decoded(which - as_units);
+  } else if (utf16()->order == ByteOrder::little) {
+    made->bytes = std::string_view(decoded(0)).substr(utf16()->start / 2);
   } else {
-    made->owned = narrowed(content_.substr(std::min(which - 1, content_.size())));
+    made->owned = narrowed(content_.substr(utf16()->start), ByteOrder::big);
     made->bytes = made->owned;
   }
   const Groups& known = matcher_.impl_->groups;
-  const std::size_t asked = (which == 0 ? known.narrow : known.wide).members.size();
+  const std::size_t asked = (narrow ? known.narrow : known.wide).members.size();
   const auto groups = matcher_.impl_->use(made->bytes.size() * asked);
-  const Group& group = which == 0 ? groups->narrow : groups->wide;
+  const Group& group = narrow ? groups->narrow : groups->wide;
   made->candidates = group.alone;
   for (const Group::Part& part : group.parts) {
     const auto found = part.set->find(made->bytes);
@@ -240,12 +248,31 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
   return *texts_[which];
 }
 
+const std::string& RegexMatcher::Search::decoded(std::size_t shift) {
+  if (!decoded_[shift])
+    decoded_[shift] = narrowed(content_.substr(std::min(shift, content_.size())));
+  return *decoded_[shift];
+}
+
+const std::optional<Utf16Text>& RegexMatcher::Search::utf16() {
+  if (!utf16_) utf16_ = utf16_text(content_);
+  return *utf16_;
+}
+
+bool RegexMatcher::Search::asked(std::size_t number, std::size_t which) {
+  const Impl::Expression& expression = matcher_.impl_->expressions[number];
+  if (which == as_bytes) return expression.narrow;
+  if (which == as_text) return expression.narrow && utf16();
+  if (!expression.wide) return false;
+  if (!has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
+  return *has_nul_;
+}
+
 std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number) {
   const Impl::Expression& expression = matcher_.impl_->expressions[number];
-  if (expression.wide && !has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
   std::optional<Place> earliest;
   for (std::size_t which = 0; which < text_count; ++which) {
-    if (which == 0 ? !expression.narrow : !(expression.wide && *has_nul_)) continue;
+    if (!asked(number, which)) continue;
     const Text& searched = text(which);
     if (!std::ranges::binary_search(searched.candidates, number)) continue;
     re2::StringPiece found;
@@ -255,10 +282,16 @@ std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number
       continue;
     }
     const auto at = static_cast<std::uint64_t>(found.data() - searched.bytes.data());
-    const std::uint64_t unit = which == 0 ? 1 : 2;
-    const Place place{.offset = at * unit + (which == 2 ? 1 : 0),
+    const std::uint64_t unit = which == as_bytes ? 1 : 2;
+    const std::uint64_t start = which == as_text    ? utf16()->start
+                                : which == as_bytes ? 0
+                                                    : which - as_units;
+    const bool big = which == as_text && utf16()->order == ByteOrder::big;
+    const Place place{.offset = start + at * unit,
                       .length = found.size() * unit,
-                      .wide = which != 0};
+                      .encoding = which == as_bytes ? ""
+                                  : big             ? "UTF-16BE"
+                                                    : "UTF-16LE"};
     if (!earliest || place.offset < earliest->offset) earliest = place;
   }
   return earliest;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "remediate/base/error.h"
+#include "remediate/match/wide.h"
 #include "remediate/playbook/model.h"
 
 namespace remediate::match {
@@ -27,6 +28,8 @@ class RegexMatcher {
   explicit RegexMatcher(std::int64_t max_memory = default_memory,
                         Engines engines = Engines::fastest);
   ~RegexMatcher();
+  RegexMatcher(RegexMatcher&&) noexcept;
+  RegexMatcher& operator=(RegexMatcher&&) noexcept;
 
   /// The number of the expression: the same when it is known already. bad_input when it does not
   /// compile or matches nothing at all.
@@ -45,22 +48,28 @@ class RegexMatcher {
   struct Place {
     std::uint64_t offset = 0;  // in the file
     std::uint64_t length = 0;
-    bool wide = false;
+    std::string_view encoding{};  // "UTF-16LE", "UTF-16BE"; empty for the bytes as they are
   };
   /// What one file has, worked out when first asked for.
   class Search {
    public:
     Search(const RegexMatcher& matcher, std::string_view content);
     ~Search();
-    /// The first place of expression `number`, in the encodings it asks for.
+    /// The first place of expression `number`, in the encodings it asks for. A file that is UTF-16
+    /// text, of either byte order, is also searched as that text by each that asks for ascii.
     [[nodiscard]] std::optional<Place> find(std::size_t number);
 
    private:
     struct Text;
     [[nodiscard]] Text& text(std::size_t which);
+    [[nodiscard]] bool asked(std::size_t number, std::size_t which);
+    [[nodiscard]] const std::string& decoded(std::size_t shift);
+    [[nodiscard]] const std::optional<Utf16Text>& utf16();
     const RegexMatcher& matcher_;
     std::string_view content_;
     std::vector<std::unique_ptr<Text>> texts_;
+    std::optional<std::string> decoded_[2];  // as UTF-16LE from the first byte, from the second
+    std::optional<std::optional<Utf16Text>> utf16_;
     std::optional<bool> has_nul_;
   };
 

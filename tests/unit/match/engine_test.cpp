@@ -111,6 +111,18 @@ struct Run {
   Facts facts;
 };
 
+RegexMatcher::Engines both_engines() {
+  return GENERATE(RegexMatcher::Engines::portable, RegexMatcher::Engines::fastest);
+}
+
+/// Each expression alone, and all in one pass by either engine: the results are the same.
+EngineOptions each_way() {
+  EngineOptions options;
+  options.portable = GENERATE(false, true);
+  options.one_pass_after = GENERATE(std::uint64_t{0}, EngineOptions{}.one_pass_after);
+  return options;
+}
+
 std::vector<std::string> hits(Run& run, const std::string& below, std::string_view content) {
   run.see(below, content);
   std::vector<std::string> ids;
@@ -143,7 +155,8 @@ TEST_CASE("each kind of condition matches what it names and nothing else") {
                 {"md5", leaf(Kind::md5, {crypto::digest_hex(crypto::Algorithm::md5, "abc")})},
                 {"size", size},
                 {"magic", magic},
-                {"regex", regex("ev.l")}}));
+                {"regex", regex("ev.l")}}),
+          each_way());
   CHECK(hits(run, "x", "") == Ids{});
   CHECK(hits(run, "a/shell.aspx", "") == Ids{"path"});
   CHECK(hits(run, "x", "abc") == Ids{"md5", "sha1", "sha256", "size"});
@@ -156,8 +169,9 @@ TEST_CASE("each kind of condition matches what it names and nothing else") {
 }
 
 TEST_CASE("a match tells its reason, place, digest and facts") {
-  Run run(book(
-      {{"one", tree(Kind::all, {regex("ev[a-z]l", false, true), leaf(Kind::path, {"*.aspx"})})}}));
+  Run run(book({{"one",
+                 tree(Kind::all, {regex("ev[a-z]l", false, true), leaf(Kind::path, {"*.aspx"})})}}),
+          each_way());
   const std::string content = std::string(200, 'x') + "\x1b[EVALy" + std::string(200, 'z');
   run.see("a.aspx", content);
   const auto matches = run.engine->take_matches();
@@ -185,7 +199,8 @@ TEST_CASE("trees of all, any and not") {
   Run run(book({{"all", tree(Kind::all, {has("aa"), has("bb")})},
                 {"any", tree(Kind::any, {has("aa"), has("cc")})},
                 {"none", tree(Kind::negation, {tree(Kind::any, {has("aa"), has("bb")})})},
-                {"one", tree(Kind::all, {has("aa"), tree(Kind::negation, {has("bb")})})}}));
+                {"one", tree(Kind::all, {has("aa"), tree(Kind::negation, {has("bb")})})}}),
+          each_way());
   CHECK(hits(run, "x", "aa bb") == Ids{"all", "any"});
   CHECK(hits(run, "x", "aa") == Ids{"any", "one"});
   CHECK(hits(run, "x", "cc") == Ids{"any", "none"});
@@ -241,11 +256,11 @@ TEST_CASE("a file in two scopes of one playbook is one match") {
 }
 
 TEST_CASE("UTF-16LE text is searched at both alignments, offsets are the file's") {
-  Run run(book({{"wide", regex("evil", true)}, {"narrow", regex("evil")}}));
+  Run run(book({{"wide", regex("evil", true)}, {"narrow", regex("evil")}}), each_way());
   const std::string wide("e\0v\0i\0l\0", 8);
   CHECK(hits(run, "x", "evil") == Ids{"narrow"});
   for (const std::size_t shift : {0u, 1u, 2u, 5u}) {
-    run.see("x", std::string(shift, '\0') + wide);
+    run.see("x", std::string(shift, '\0') + wide + " in what is no UTF-16 text");
     const auto matches = run.engine->take_matches();
     INFO(shift);
     REQUIRE(matches.size() == 1);
@@ -256,7 +271,7 @@ TEST_CASE("UTF-16LE text is searched at both alignments, offsets are the file's"
 }
 
 TEST_CASE("bytes above 0x7f are bytes, in files and in patterns") {
-  Run run(book({{"high", regex("a\\xffb")}, {"any", regex("c.d")}}));
+  Run run(book({{"high", regex("a\\xffb")}, {"any", regex("c.d")}}), each_way());
   CHECK(hits(run, "x",
              "a\xff"
              "b") == Ids{"high"});
@@ -269,6 +284,7 @@ TEST_CASE("bytes above 0x7f are bytes, in files and in patterns") {
 }
 
 TEST_CASE("many expressions find the same as each of them alone, short of memory too") {
+  const auto engines = both_engines();
   std::vector<Condition> conditions;
   for (int i = 0; i < 60; ++i) {
     conditions.push_back(regex("k" + std::to_string(i) + "[a-f]*z", false, i % 2 == 0));
@@ -280,7 +296,7 @@ TEST_CASE("many expressions find the same as each of them alone, short of memory
   std::vector<std::vector<bool>> results;
   for (const std::int64_t memory :
        {RegexMatcher::default_memory, std::int64_t{1} << 17, std::int64_t{1} << 14}) {
-    RegexMatcher matcher(memory);
+    RegexMatcher matcher(memory, engines);
     for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
     matcher.prepare();
     RegexMatcher::Search search(matcher, content);
@@ -403,7 +419,8 @@ TEST_CASE("a settings dump is matched by its structure and its fields are kept")
 TEST_CASE("one engine serves several threads") {
   Run run(book({{"a", regex("needle")},
                 {"b", regex("n..dle", true)},
-                {"p", leaf(Kind::path, {"**/*.aspx"})}}));
+                {"p", leaf(Kind::path, {"**/*.aspx"})}}),
+          each_way());
   std::vector<std::jthread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&run, t] {
@@ -418,7 +435,7 @@ TEST_CASE("one engine serves several threads") {
 }
 
 TEST_CASE("an expression that several indicators ask for is there once") {
-  RegexMatcher matcher;
+  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
   const auto add = [&](const Condition& condition) {
     const auto number = matcher.add(condition);
     REQUIRE(number.has_value());
@@ -445,7 +462,7 @@ TEST_CASE("an expression that several indicators ask for is there once") {
 }
 
 TEST_CASE("a text that is worth the common pass by itself waits for it") {
-  RegexMatcher matcher;
+  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
   for (int number = 0; number < 64; ++number)
     REQUIRE(matcher.add(regex("mark-" + std::to_string(number) + "[a-f]{2}")).has_value());
   matcher.prepare_when_worth_it();
@@ -462,7 +479,7 @@ TEST_CASE("the common pass that is built on the way changes no result") {
   std::vector<Condition> conditions;
   for (int number = 0; number < 40; ++number)
     conditions.push_back(regex("mark-" + std::to_string(number) + "[a-f]{2}"));
-  RegexMatcher matcher;
+  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
   for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
   matcher.prepare_when_worth_it(4u << 20);
   CHECK_FALSE(matcher.prepared());
