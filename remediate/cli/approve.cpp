@@ -4,7 +4,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
-#include "remediate/cli/command.h"
+#include "remediate/cli/output_file.h"
 #include "remediate/crypto/signature.h"
 #include "remediate/host/process.h"
 #include "remediate/report/report.h"
@@ -49,7 +49,7 @@ Result<int> approve(Global& global, const Options& options) {
   } else {
     return std::unexpected(std::move(present).error());
   }
-  TRY(write_file(global, target, signature));
+  TRY(replace_file(global, target, signature));
   if (global.json())
     TRY(print(Json{{"plan_id", file.plan.plan_id},
                    {"approver", certificate.subject()},

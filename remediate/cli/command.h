@@ -74,7 +74,7 @@ void message(const Global& global, const std::string& text);
 [[nodiscard]] Result<int> print_report(const Global& global, const run::RunReport& report,
                                        int incomplete);
 
-// Files that the operator names; "-" is stdin or stdout.
+// Files that the operator names; "-" is stdin or stdout. What is written: see output_file.h.
 [[nodiscard]] Result<std::string> read_file(Global& global, const std::string& path,
                                             std::uint64_t max_bytes);
 [[nodiscard]] Result<void> write_file(Global& global, const std::string& path,

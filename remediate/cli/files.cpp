@@ -4,7 +4,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
-#include "remediate/cli/command.h"
+#include "remediate/cli/output_file.h"
 #include "remediate/cli/sandbox.h"
 #include "remediate/host/durable.h"
 #include "remediate/host/process.h"
@@ -23,6 +23,46 @@ Place place_of(const std::string& path) {
 }
 
 constexpr std::uint64_t max_key_bytes = 64u << 10;
+
+/// Whole and durable under a name that is free; already_exists when it was taken meanwhile.
+Result<void> write_new(const host::Directory& directory, const std::string& name,
+                       const std::string& bytes) {
+  constexpr std::uint32_t mode = 0600;
+  auto file = directory.create_unnamed(mode);
+  const bool named = !file && file.error().code == Code::unsupported;
+  if (named) file = directory.create_file(name, mode);
+  if (!file) return std::unexpected(std::move(file).error());
+  const auto fill = [&]() -> Result<void> {
+    TRY((*file)->write_at(0, bytes));
+    return (*file)->sync();
+  };
+  if (auto filled = fill(); !filled) {
+    // Nothing can be done about a failure here; the caller has an error already.
+    if (named) (void)directory.remove_file(name);
+    return filled;
+  }
+  if (!named) TRY(directory.link_file(**file, name));
+  return directory.sync();
+}
+
+/// Its directory, in which `name` must be free: already_exists, or refused for what is no file.
+Result<std::unique_ptr<host::Directory>> open_free(Global& global, const Place& place) {
+  TRY_LET(auto directory, global.host.open_root(place.folder));
+  const auto present = directory->stat_entry(place.name);
+  if (present && present->kind != FileKind::regular)
+    return fail(Code::refused,
+                "it is a " + std::string(kind_name(present->kind)) + ", not a regular file",
+                "name a file, or - for the standard output");
+  if (present)
+    return fail(Code::already_exists, "it exists and is not overwritten",
+                "give another name, or move the file away");
+  if (present.error().code != Code::not_found) return std::unexpected(present.error());
+  return directory;
+}
+
+std::unexpected<Error> cannot_write(const std::string& path, Error error) {
+  return std::unexpected(std::move(error).wrapped("cannot write " + display(path)));
+}
 
 }  // namespace
 
@@ -60,20 +100,28 @@ Result<void> write_file(Global& global, const std::string& path, const std::stri
     return {};
   }
   const Place place = place_of(path);
-  const auto write = [&]() -> Result<void> {
-    TRY_LET(const auto directory, global.host.open_root(place.folder));
-    auto present = directory->stat_entry(place.name);
-    if (present && present->kind != FileKind::regular)
-      return fail(Code::refused,
-                  "it is a " + std::string(kind_name(present->kind)) + ", not a regular file",
-                  "name a file, or - for the standard output");
-    if (!present && present.error().code != Code::not_found)
-      return std::unexpected(std::move(present).error());
-    return host::write_durable(*directory, place.name, bytes);
-  };
-  auto written = write();
-  if (!written)
-    return std::unexpected(std::move(written).error().wrapped("cannot write " + display(path)));
+  const auto directory = open_free(global, place);
+  if (!directory) return cannot_write(path, directory.error());
+  auto written = write_new(**directory, place.name, bytes);
+  if (!written) return cannot_write(path, std::move(written).error());
+  return {};
+}
+
+Result<void> expect_free(Global& global, const std::string& path) {
+  if (path.empty() || path == "-") return {};
+  const auto directory = open_free(global, place_of(path));
+  if (!directory) return cannot_write(path, directory.error());
+  return {};
+}
+
+Result<void> replace_file(Global& global, const std::string& path, const std::string& bytes) {
+  const Place place = place_of(path);
+  const auto directory = open_free(global, place);
+  if (!directory && directory.error().code != Code::already_exists)
+    return cannot_write(path, directory.error());
+  TRY_LET(const auto folder, global.host.open_root(place.folder));
+  auto written = host::write_durable(*folder, place.name, bytes);
+  if (!written) return cannot_write(path, std::move(written).error());
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
+#include "remediate/cli/output_file.h"
 #include "remediate/host/confine.h"
 
 namespace remediate::cli {
@@ -41,6 +42,7 @@ Outbox* outbox() { return active; }
 
 Result<int> run_confined(Global& global, const Action& action,
                          const std::function<int(const Error&)>& report) {
+  for (const std::string& path : *global.confined) TRY(expect_free(global, path));
   if (!global.sandbox) {
     message(global, "notice: not sandboxed: --no-sandbox was given");
     return action();

@@ -36,6 +36,7 @@ class ImportCase(Case):
     def imported(self, *arguments, folder="/www"):
         """The report and the playbook; the sums are checked, and so is the playbook."""
         out = self.scene.base / "imported.json"
+        out.unlink(missing_ok=True)  # the command overwrites nothing
         words = ["import", *arguments, "-o", out]
         if folder:
             words += ["--folder", folder]

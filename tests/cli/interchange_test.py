@@ -330,5 +330,37 @@ class Sightings(Case):
         self.assertEqual(indicator["authorises"], "review")
 
 
+class Outputs(Case):
+    def test_no_command_overwrites_a_file(self):
+        self.scene.shell()
+        run = self.applied()
+        self.ok(self.scene.json("rollback", run))
+        digests = self.scene.base / "list.txt"
+        digests.write_text(sha256(b"one") + "  one\n")
+        taken = self.scene.base / "taken"
+        book = self.scene.playbooks[0]
+        plan = ["plan", "-p", book, "--root", self.scene.root]
+        commands = [[*plan, "-o", taken], [*plan, "--html", taken],
+                    ["--no-sandbox", *plan, "-o", taken],
+                    ["show", run, "--html", taken], ["show", self.scene.plan_file, "--html", taken],
+                    ["import", digests, "--folder", "/www", "-o", taken],
+                    ["baseline", "create", "--root", self.scene.root, "/www", "--name", "x", "-o",
+                     taken],
+                    ["export", book, "--as", "cacao", "-o", taken]]
+        commands += [["export", run, "--as", form, "-o", taken]
+                     for form in ("ocsf", "infected-zip", "misp-sightings")]
+        for arguments in commands:
+            with self.subTest(" ".join(map(str, arguments))):
+                taken.write_bytes(b"somebody's")
+                said = self.refused(self.scene.json(*arguments), 1, "already_exists",
+                                    "not overwritten")
+                self.assertIn(str(taken), said)
+                self.assertEqual(taken.read_bytes(), b"somebody's")
+                taken.unlink()
+                self.ok(self.scene.run(*arguments))
+                self.assertEqual(taken.stat().st_mode & 0o777, 0o600)
+        print(f"outputs: {len(commands)} commands, none overwrote a file")
+
+
 if __name__ == "__main__":
     scene.main()

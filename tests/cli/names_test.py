@@ -150,6 +150,7 @@ class Names(Case):
         self.assertEqual(len(plan["operations"]), len(self.paths))
         self.holds(self.scene.plan_file.read_bytes(), "the plan")
         self.all_forms("show", self.scene.plan_file)
+        page.unlink()
         self.changing("show", self.scene.plan_file, "--html", page)
         self.page(page)
 
@@ -162,6 +163,7 @@ class Names(Case):
         self.holds(self.scene.journal(run).read_bytes(), "the journal")
         for arguments in (["list"], ["verify"], ["show", run], ["rollback", run, "--dry-run"]):
             self.all_forms(*arguments)
+        page.unlink()
         self.changing("show", run, "--html", page)
         self.page(page)
         self.exports(run)
@@ -193,6 +195,7 @@ class Names(Case):
         self.scene.objects()[0].write_bytes(b"changed")
         found = self.all_forms("verify", code=5)
         self.assertIn(b"changed", found.out + found.err)
+        page.unlink()
         self.changing("show", run, "--html", page)
         self.page(page)
         print(f"names: {len(self.paths)} hostile names, {self.outputs} outputs, all clean")
@@ -268,6 +271,7 @@ class Names(Case):
         for other in changed(plan):
             data, _ = scene.with_id(other)
             self.scene.plan_file.write_bytes(data)
+            page.unlink(missing_ok=True)
             ended = self.scene.run("show", self.scene.plan_file, "--html", page)
             self.clean(ended.out, "stdout of show")
             self.clean(ended.err, "stderr of show")

@@ -554,9 +554,10 @@ class Operator(Refusal):
     def test_signed_plan_is_not_overwritten(self):
         self.scene.make_plan()
         before = self.scene.plan_file.read_bytes()
+        words = self.scene.plan_arguments()
+        self.scene.plan_file.write_bytes(before)
         (self.scene.base / "plan.json.p7s").write_bytes(b"signatures")
-        self.refused(self.scene.json(*self.scene.plan_arguments()), 1, "already_exists",
-                     "not overwritten")
+        self.refused(self.scene.json(*words), 1, "already_exists", "not overwritten")
         self.assertEqual(self.scene.plan_file.read_bytes(), before)
 
     def test_what_is_no_file_is_not_replaced(self):

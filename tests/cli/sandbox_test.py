@@ -138,6 +138,7 @@ class Same(Case):
         self.ok(self.scene.run(*self.scene.plan_arguments(), "--html", page))
         self.assertEqual(len(self.scene.plan()["operations"]), 1)
         self.assertTrue(page.read_bytes().startswith(b"<"))
+        page.unlink()  # the command overwrites nothing
         self.ok(self.scene.run("show", self.scene.plan_file, "--html", page))
         run = self.ok(self.scene.apply()).json()["run_id"]
         events = self.scene.base / "events"

@@ -182,6 +182,8 @@ class Scene:
         return Ended(words, ended.returncode, ended.stdout, ended.stderr)
 
     def plan_arguments(self):
+        if self.plan_file.is_file() and not self.plan_file.is_symlink():
+            self.plan_file.unlink()  # the command overwrites nothing
         words = ["plan", "--root", self.root, "-o", self.plan_file]
         for file in self.playbooks:
             words += ["-p", file]

@@ -378,6 +378,7 @@ void Scene::judge_undone(Problems& problems, bool same_files) const {
 }
 
 void Scene::plan_and_apply(Problems& problems) {
+  fs::remove(folder_ + "/plan.json");
   run_logged(words(Step::plan), problems, "plan");
   if (!problems.empty()) return;
   const Ended applied = run(words(Step::apply), folder_);
@@ -423,6 +424,7 @@ Problems Scene::recover(const Case& one) {
 void Scene::after_start(const Case& one, Problems& problems) {
   if (one.step == Step::plan) {
     const Snapshot store_before = snapshot(store());
+    fs::remove(folder_ + "/plan.json");  // of before the end: nothing is overwritten
     run_logged(words(Step::plan), problems, "plan");
     if (!differences(store_before, snapshot(store()), true).empty())
       problems.emplace_back("plan changed the store");
