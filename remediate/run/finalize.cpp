@@ -33,6 +33,11 @@ Result<void> remove_held(Session& session, OperationState& operation, bool& gone
   if (!same_file(stat.id, entry.metadata.stat.id, false))
     return fail(Code::changed, "the hold has another file under the name " + entry.hold_name,
                 "look who put it there; it was left alone");
+  // A name cannot be removed by what it is of, so another look comes right before.
+  TRY_LET(const FileStat now, hold->stat_entry(entry.hold_name));
+  if (!same_and_unwritten(stat, now))
+    return fail(Code::changed, "the held original was written to or exchanged while it was checked",
+                "look who did that; it was left alone");
   TRY(hold->remove_file(entry.hold_name));
   gone = true;
   return hold->sync();

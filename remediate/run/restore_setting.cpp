@@ -124,16 +124,31 @@ class VersionRestore {
   }
 
   /// Removes a name from the hold when it is a further name of the original that is back at its
-  /// place, or the version that this tool made. True when it is something else and stays.
+  /// place, or the version that this tool made and nobody wrote to. True when it is something else
+  /// and stays.
   Result<bool> drop_if_ours(const std::string& name) {
     auto held = hold_->open_file(name, host::Access::read);
     if (!held && held.error().code == Code::not_found) return false;
     if (!held) return std::unexpected(std::move(held).error());
     TRY_LET(const FileStat stat, (*held)->stat());
-    if (!same_file(stat.id, original(), false) && !same_file(stat.id, operation_.built, false))
-      return true;
+    const bool is_original = same_file(stat.id, original(), false);
+    if (!is_original && !same_file(stat.id, operation_.built, false)) return true;
     // An immutable file cannot lose a name: who calls sets the flags of the original again.
     if (protection(entry_.metadata) != 0) TRY(protect(**held, 0));
+    return drop_if_still(name, stat.id, is_original ? "" : entry_.after_sha256);
+  }
+
+  /// A name cannot be removed by what it is of, so the look comes right before: time has passed
+  /// since it was displaced, and who had it open can have written to it (no digest: it has another
+  /// name). True when it stays.
+  Result<bool> drop_if_still(const std::string& name, const FileId& id,
+                             const std::string& sha256) const {
+    TRY_LET(const auto file, hold_->open_file(name, host::Access::read));
+    TRY_LET(const FileStat seen, file->stat());
+    TRY_LET(const std::string digest, sha256.empty() ? sha256 : file_sha256(*file));
+    if (!same_file(seen.id, id, false) || digest != sha256) return true;
+    TRY_LET(const FileStat now, hold_->stat_entry(name));
+    if (!same_and_unwritten(seen, now)) return true;
     TRY(hold_->remove_file(name));
     return false;
   }
@@ -235,14 +250,16 @@ class VersionRestore {
       TRY(held->restore_metadata(entry_.metadata, options_.privileges));  // finish() compares
       TRY(held->sync());
     }
+    TRY_LET(const FileStat made, target.stat());
     TRY_LET(const bool clean, swap_in(back_name(), original(), target, entry_.after_sha256, flags));
     if (!clean) return written_meanwhile();
     TRY_LET(Restored restored, finish(entry_.sha256, entry_.metadata, original(), flags));
     if (!restored.ok) return restored;
-    TRY(hold_->remove_file(back_name()));  // the version that this tool made, seen in swap_in()
+    // The version that this tool made, as it was read in swap_in().
+    TRY_LET(const bool strange, drop_if_still(back_name(), made.id, entry_.after_sha256));
     TRY_LET(const bool stays, drop_if_ours(entry_.hold_name));
     if (flags != 0) TRY(protect(*held, flags));
-    if (stays) restored.reason += " what is in the hold is another file and stays";
+    if (stays || strange) restored.reason += " what is in the hold is another file and stays";
     TRY(hold_->sync());
     return restored;
   }
@@ -275,6 +292,7 @@ class VersionRestore {
     TRY(built->sync());
     TRY(hold_->link_file(*built, prepared));
     TRY_LET(const FileStat made, built->stat());
+    TRY_LET(const FileStat displaced, target.stat());
     const std::uint32_t wanted = protection(metadata);
     TRY_LET(const bool clean, swap_in(prepared, made.id, target, current.sha256, wanted));
     if (!clean) {
@@ -286,9 +304,10 @@ class VersionRestore {
     if (!restored.ok) return restored;
     // What is left there was read before: every edit of others in it lives on in the merged
     // version.
-    TRY(hold_->remove_file(prepared));
+    TRY_LET(const bool stays, drop_if_still(prepared, displaced.id, current.sha256));
     TRY(drop_derivable(before, after, undone));
     if (!exact) restored.reason = "merged: later edits by others were kept";
+    if (stays) restored.reason += " what is in the hold is another file and stays";
     return restored;
   }
 

@@ -55,6 +55,8 @@ Result<void> take_data(OperationState& operation, const journal::Record& record)
     TRY_LET(operation.entry.object_size, reader.unsigned_integer("object_size"));
   } else if (record.type == journal::type::not_done) {
     operation.held = flag(data, "held");
+    if (operation.held && operation.entry.id.empty())
+      return fail(Code::corrupt, "something is held of an operation that has no intent");
   } else if (record.type == journal::type::restore_intent && data.contains("placing")) {
     TRY_LET(operation.built, file_id_from_json(data["placing"], "/placing"));
   }
@@ -277,12 +279,13 @@ Result<Run> load_run(const Store& store, const std::string& name) {
   }
   auto run = fold(std::move(plan), contents);
   if (!run) return std::unexpected(std::move(run).error().wrapped("run " + full));
-  if (!run->plan_sha256.empty() && run->plan_sha256 != plan_sha256)
-    return fail(Code::corrupt, "run " + full + ": plan.json is not the plan that the journal names",
-                "take it from a backup");
   if (contents.records.empty()) {
     TRY(check_never_began(store, *directory, full));
   } else {
+    if (run->plan_sha256 != plan_sha256)
+      return fail(Code::corrupt,
+                  "run " + full + ": plan.json is not the plan that the journal names",
+                  "take it from a backup");
     if (run->plan_signature_sha256 != signature_digest(signature))
       return fail(Code::corrupt,
                   "run " + full + ": plan.json.p7s is not the one that the journal names",

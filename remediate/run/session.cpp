@@ -7,6 +7,15 @@
 #include "remediate/host/durable.h"
 
 namespace remediate::run {
+namespace {
+
+/// The folder is gone or others put something else there; all else says nothing of where it is.
+bool is_another_place(const Error& error) {
+  return error.code == Code::not_found || error.code == Code::changed ||
+         error.code == Code::refused;
+}
+
+}  // namespace
 
 Result<void> Session::record(OperationState& operation, std::string_view type, Json data) {
   journal.append(type, operation.operation->id, std::move(data));
@@ -34,6 +43,11 @@ bool same_file(const FileId& a, const FileId& b, bool same_boot) {
   return same_boot ? a.device == b.device && a.mount == b.mount : same_file_system(a, b);
 }
 
+bool same_and_unwritten(const FileStat& seen, const FileStat& now) {
+  return same_file(now.id, seen.id, false) && now.modified == seen.modified &&
+         now.size == seen.size;
+}
+
 Result<std::unique_ptr<host::Directory>> Session::parent(const RawPath& path,
                                                          const FileId& expected) const {
   TRY_LET(auto directory, root.open_directory(path.parent(), host::Mounts::cross));
@@ -59,7 +73,8 @@ Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entr
   // The nearest folder that is still there is on the same mount.
   for (RawPath path = entry.path.parent();; path = path.parent()) {
     auto directory = root.open_directory(path, host::Mounts::cross);
-    if (!directory && path.is_root()) return std::unexpected(std::move(directory).error());
+    if (!directory && (path.is_root() || !is_another_place(directory.error())))
+      return std::unexpected(std::move(directory).error());
     if (!directory) continue;
     TRY_LET(const FileStat stat, (*directory)->stat());
     if (!same_file_system(stat.id, entry.parent))

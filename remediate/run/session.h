@@ -109,6 +109,9 @@ class Session {
 /// Same inode of the same file system; with `same_boot` of the same device and mount.
 [[nodiscard]] bool same_file(const FileId& a, const FileId& b, bool same_boot);
 
+/// The same file, and nobody wrote to it since it was `seen`, as far as its time and size tell.
+[[nodiscard]] bool same_and_unwritten(const FileStat& seen, const FileStat& now);
+
 /// Free space of the store that is left to the server.
 inline constexpr std::uint64_t space_margin = 64u << 20;
 /// The most space that the sealed copy of so many bytes takes.

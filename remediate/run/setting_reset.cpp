@@ -87,8 +87,14 @@ class Exchange {
     switch (held.what) {
       case Held::What::nothing:
         return {};
-      case Held::What::own_version:
-        return hold_->remove_file(held.name);
+      case Held::What::own_version: {
+        TRY_LET(const bool gone, drop_if_untouched(held.name));
+        if (gone) return {};
+        return session_.not_done(operation_, "held",
+                                 "others wrote to the version that was made for the exchange; it "
+                                 "is in the hold",
+                                 true);
+      }
       case Held::What::stranger:
         break;
       case Held::What::original:

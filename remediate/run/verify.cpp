@@ -115,11 +115,14 @@ Result<bool> compare_head(const SignedHead& signed_head, const Run& run,
   const std::string name = "the signed head of " + run.name;
   TRY_LET(const Json json, parse_json(signed_head.bytes, name));
   JsonReader reader(json, "");
-  TRY(reader.integer("format_version"));
+  TRY_LET(const std::int64_t version, reader.integer("format_version"));
   TRY_LET(const std::string of, reader.string("run"));
   TRY_LET(const std::uint64_t length, reader.unsigned_integer("length"));
   TRY_LET(const std::string head, reader.string("head"));
   TRY(reader.done());
+  if (version != 1)
+    return fail(Code::corrupt, name + " is of another format",
+                "use the version of the tool that made it");
   if (of != run.name || length != signed_head.length)
     return fail(Code::corrupt, name + " is of another run or length than its name says",
                 "take it from a backup");

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "remediate/run/stages.h"
+#include "world.h"
+
+namespace remediate::run::test {
+
+/// A health probe that says what it is told to.
+class SetProbe final : public HealthProbe {
+ public:
+  bool healthy = true;
+  Result<ProbeAnswer> ask(const std::atomic<bool>& stop) override;
+  [[nodiscard]] std::string name() const override { return "a probe"; }
+};
+
+/// A world that has one of everything: files with flags and a second name, a configuration with an
+/// old version, an overwritten page, a value in a directory, a second mount.
+struct RichWorld : MemoryWorld {
+  RichWorld();
+  RichWorld(const RichWorld&) = delete;
+  RichWorld& operator=(const RichWorld&) = delete;
+
+  setting::MemoryDirectory directory;
+  SetProbe probe;
+  plan::Stages stages{{1, 2}, std::nullopt};
+  Snapshot before;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> originals;
+  plan::PlanFile plan;
+  std::optional<plan::ApprovedPlan> approved;
+  std::string run;
+};
+
+inline constexpr const char* shell = "www/shell-a.php";
+inline constexpr const char* twin = "www/sub/shell-twin.php";
+inline constexpr const char* setting_file = "etc-iis/applicationHost.config";
+
+/// Whether any file below a folder of the host holds these bytes; with `whole` nothing else.
+[[nodiscard]] bool held_somewhere(host::Host& host, const std::string& folder,
+                                  const std::string& bytes, bool whole);
+
+}  // namespace remediate::run::test
