@@ -218,7 +218,7 @@ Content::Content(const Matchers& matchers, std::string_view bytes, bool complete
       bytes_(bytes),
       complete_(complete),
       target_(std::move(target)),
-      search_(matchers.regexes, bytes) {}
+      search_(matchers.regexes, bytes, matchers.regex_time) {}
 
 const std::string& Content::digest(Kind kind) {
   std::string& cached = kind == Kind::sha256 ? sha256_ : kind == Kind::sha1 ? sha1_ : md5_;
@@ -231,9 +231,7 @@ const std::string& Content::digest(Kind kind) {
   return cached;
 }
 
-std::optional<RegexMatcher::Place> Content::regex(std::size_t number) {
-  return search_.find(number);
-}
+RegexMatcher::Finding Content::regex(std::size_t number) { return search_.find(number); }
 
 const YaraOutcome& Content::yara() {
   if (!yara_)

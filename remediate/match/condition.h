@@ -37,6 +37,7 @@ struct Matchers {
   std::unique_ptr<RuleSet> rules;          // of all sources; null when there are none
   Apart* apart = nullptr;                  // where rules are asked; null for in this process
   unsigned yara_timeout_seconds = 10;
+  std::chrono::nanoseconds regex_time{};  // for one file
 };
 
 [[nodiscard]] Result<CompiledCondition> compile_condition(const playbook::Condition& condition,
@@ -61,7 +62,7 @@ class Content {
   /// False when the bytes are not the whole file: only paths can be judged.
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const std::string& digest(playbook::Condition::Kind kind);
-  [[nodiscard]] std::optional<RegexMatcher::Place> regex(std::size_t number);
+  [[nodiscard]] RegexMatcher::Finding regex(std::size_t number);
   /// Of all rule sources at once.
   [[nodiscard]] const YaraOutcome& yara();
   [[nodiscard]] const RuleSet& rules() const { return *matchers_.rules; }

@@ -263,6 +263,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   auto impl = std::make_unique<Impl>();
   impl->max_match_bytes = options.max_match_bytes;
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
+  impl->matchers.regex_time = std::chrono::seconds(options.regex_timeout_seconds);
   impl->matchers.apart = options.apart;
   if (options.portable)
     impl->matchers.regexes =
@@ -272,10 +273,10 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   std::ranges::sort(impl->scopes, {}, [](const CompiledScope& scope) {
     return std::tuple<std::string_view, std::string_view>(scope.playbook->id, scope.scope->id);
   });
-  if (options.one_pass_after == 0) {
+  if (options.one_pass_at_once) {
     impl->matchers.regexes.prepare();
   } else {
-    impl->matchers.regexes.prepare_when_worth_it(options.one_pass_after);
+    impl->matchers.regexes.prepare_when_worth_it();
   }
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }

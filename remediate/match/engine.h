@@ -50,10 +50,12 @@ struct EngineOptions {
   /// Of what all matches say together (paths, attributes, reasons). What goes beyond it is counted
   /// and told by an issue.
   std::uint64_t max_match_bytes = 64u << 20;
+  /// For all regular expressions of one file together, besides what any of them usually takes.
+  unsigned regex_timeout_seconds = 5;
   /// Regular expressions without Hyperscan. The results are the same.
   bool portable = false;
-  /// Bytes times expressions that are searched before all are searched in one pass; 0 for at once.
-  std::uint64_t one_pass_after = 256u << 20;
+  /// All expressions in one pass from the first file on; else from where that pays.
+  bool one_pass_at_once = false;
 };
 
 /// All indicators of all playbooks, compiled. Each file is matched once against all of them in

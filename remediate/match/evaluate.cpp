@@ -160,8 +160,8 @@ class Evaluator {
   }
 
   Answer regex(const CompiledCondition& condition) {
-    const auto place = content_.regex(condition.number);
-    if (!place) return Answer::no;
+    const RegexMatcher::Finding place = content_.regex(condition.number);
+    if (!place) return place.doubt.empty() ? Answer::no : doubt(condition, place.doubt);
     return located("regex",
                    "regex /" + display(condition.source->pattern, max_shown) + "/" +
                        (place->encoding.empty() ? "" : " in " + std::string(place->encoding)),

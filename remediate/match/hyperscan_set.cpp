@@ -36,7 +36,8 @@ class HyperscanSet final : public PatternSet {
     scratches_.push_back(std::move(first));
   }
 
-  [[nodiscard]] std::optional<std::vector<std::size_t>> find(std::string_view text) const override {
+  [[nodiscard]] std::optional<std::vector<std::size_t>> find(
+      std::string_view text, SearchClock::time_point) const override {
     if (text.size() > std::numeric_limits<unsigned>::max()) return std::nullopt;
     Scratch scratch = take_scratch();
     if (!scratch) return std::nullopt;

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "remediate/match/search_clock.h"
+
 namespace remediate::match {
 
 /// Which of many expressions are in a text, found in one pass: a filter before each is asked alone.
@@ -16,9 +18,10 @@ class PatternSet {
  public:
   virtual ~PatternSet() = default;
   /// The positions, in the list that the set was made of; in any order. Nothing when the text could
-  /// not be searched (memory, length): then every expression has to be asked.
+  /// not be searched (memory, length, time): then every expression has to be asked.
   [[nodiscard]] virtual std::optional<std::vector<std::size_t>> find(
-      std::string_view text) const = 0;
+      std::string_view text,
+      SearchClock::time_point until = SearchClock::time_point::max()) const = 0;
 };
 
 struct Pattern {
@@ -26,13 +29,17 @@ struct Pattern {
   bool ignore_case = false;
 };
 
-/// The portable set. Null when it cannot be built within `max_memory` bytes.
+/// The portable set, for those patterns that hold a part whose matches have a bound: it looks for
+/// these parts in pieces of a text, and at the clock between them. `taken` gets the positions of
+/// these patterns, ascending, and the set counts in that list. Null when it takes none, and when it
+/// cannot be built within `max_memory` bytes.
 [[nodiscard]] std::unique_ptr<PatternSet> make_re2_set(std::span<const Pattern> patterns,
-                                                       std::int64_t max_memory);
+                                                       std::int64_t max_memory,
+                                                       std::vector<std::size_t>& taken);
 
-/// The faster one, for those patterns that mean the same to Hyperscan; `taken` gets their
-/// positions, ascending, and the set counts in that list. Null when it takes none, in a build
-/// without it, and on a processor that it does not run on.
+/// The faster one, for those patterns that mean the same to Hyperscan, with `taken` as above. It
+/// does not look at the clock: its time grows with the text alone. Null when it takes none, in a
+/// build without it, and on a processor that it does not run on.
 [[nodiscard]] std::unique_ptr<PatternSet> make_hyperscan_set(std::span<const Pattern> patterns,
                                                              std::vector<std::size_t>& taken);
 

@@ -12,17 +12,32 @@
 #include <utility>
 
 #include "remediate/base/encoding.h"
+#include "remediate/match/in_pieces.h"
 #include "remediate/match/pattern_set.h"
 #include "remediate/match/re2_options.h"
 #include "remediate/match/wide.h"
+#include "remediate/match/width.h"
 
 namespace remediate::match {
 namespace {
 
+/// What one expression takes of memory while it is searched, and the same for a program that needs
+/// more to be compiled.
+constexpr std::int64_t usual_memory = 8 << 20;
 constexpr std::int64_t single_memory = 32 << 20;
 /// What a file is searched as: its bytes; both ways to cut them into UTF-16LE units; the UTF-16
 /// text that it is.
 constexpr std::size_t as_bytes = 0, as_units = 1, as_text = 3, text_count = 4;
+
+constexpr std::size_t max_shown = 120;
+
+/// What an expression takes where it is fast: nobody has to count it.
+std::chrono::nanoseconds usual_time(std::size_t bytes) {
+  return std::chrono::milliseconds(10) + std::chrono::nanoseconds(5 * bytes);
+}
+
+/// Instructions times bytes from which on a search counts as costly.
+constexpr std::uint64_t costly_work = 5'000'000;
 
 /// A pattern such as a* or \b would match every file.
 bool matches_nothing(const RE2& pattern) {
@@ -40,6 +55,7 @@ struct Group {
   struct Part {
     std::vector<std::size_t> members;  // by position in the set
     std::unique_ptr<PatternSet> set;
+    bool timed = false;  // counts into the time of a file
   };
   std::vector<std::size_t> members;
   std::vector<Part> parts;
@@ -57,8 +73,12 @@ struct RegexMatcher::Impl {
   struct Expression {
     Pattern pattern;
     std::unique_ptr<RE2> single;
+    std::optional<std::size_t> longest;  // match
     bool narrow = false;
     bool wide = false;
+    [[nodiscard]] std::uint64_t instructions() const {
+      return static_cast<std::uint64_t>(std::max(single->ProgramSize(), 1));
+    }
   };
   std::int64_t max_memory = 0;
   bool accelerated = true;
@@ -126,19 +146,18 @@ struct RegexMatcher::Impl {
     group.alone = group.members;
     if (group.alone.size() < 2) return;
     std::vector<std::size_t> taken;
-    if (accelerated) {
-      if (auto fast = make_hyperscan_set(patterns_of(group.alone), taken)) {
-        Group::Part part{{}, std::move(fast)};
-        for (const std::size_t position : taken) part.members.push_back(group.alone[position]);
-        std::erase_if(group.alone, [&](std::size_t member) {
-          return std::ranges::binary_search(part.members, member);
-        });
-        group.parts.push_back(std::move(part));
-      }
-    }
+    const auto take = [&](std::unique_ptr<PatternSet> set, bool timed) {
+      if (!set) return;
+      Group::Part part{{}, std::move(set), timed};
+      for (const std::size_t position : taken) part.members.push_back(group.alone[position]);
+      std::erase_if(group.alone, [&](std::size_t member) {
+        return std::ranges::binary_search(part.members, member);
+      });
+      group.parts.push_back(std::move(part));
+    };
+    if (accelerated) take(make_hyperscan_set(patterns_of(group.alone), taken), false);
     if (group.alone.size() < 2) return;
-    if (auto set = make_re2_set(patterns_of(group.alone), max_memory))
-      group.parts.push_back({std::exchange(group.alone, {}), std::move(set)});
+    take(make_re2_set(patterns_of(group.alone), max_memory, taken), true);
   }
 };
 
@@ -162,7 +181,10 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   if (const auto known = impl_->numbers.find(key); known != impl_->numbers.end())
     return known->second;
   auto single =
-      std::make_unique<RE2>(condition.pattern, re2_options(single_memory, condition.ignore_case));
+      std::make_unique<RE2>(condition.pattern, re2_options(usual_memory, condition.ignore_case));
+  if (single->error_code() == RE2::ErrorPatternTooLarge)
+    single =
+        std::make_unique<RE2>(condition.pattern, re2_options(single_memory, condition.ignore_case));
   if (!single->ok()) {
     return fail(Code::bad_input, shown + "does not compile: " + display(single->error(), 200),
                 "write it in RE2 syntax (no look-around, no back-references)");
@@ -178,6 +200,7 @@ Result<std::size_t> RegexMatcher::add(const playbook::Condition& condition) {
   Impl::Expression expression;
   expression.pattern = {condition.pattern, condition.ignore_case};
   expression.single = std::move(single);
+  expression.longest = longest_match(condition.pattern);
   expression.narrow = narrow;
   expression.wide = wide;
   if (narrow) impl_->groups.narrow.members.push_back(number);
@@ -212,8 +235,13 @@ struct RegexMatcher::Search::Text {
   std::vector<std::size_t> candidates;  // sorted; all others are not in it
 };
 
-RegexMatcher::Search::Search(const RegexMatcher& matcher, std::string_view content)
-    : matcher_(matcher), content_(content), texts_(text_count) {}
+RegexMatcher::Search::Search(const RegexMatcher& matcher, std::string_view content,
+                             std::chrono::nanoseconds may_take)
+    : matcher_(matcher),
+      content_(content),
+      may_take_(may_take),
+      left_(may_take),
+      texts_(text_count) {}
 RegexMatcher::Search::~Search() = default;
 
 RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
@@ -236,7 +264,11 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
   const Group& group = narrow ? groups->narrow : groups->wide;
   made->candidates = group.alone;
   for (const Group::Part& part : group.parts) {
-    const auto found = part.set->find(made->bytes);
+    // A filter that takes long leaves most of the time to those that decide.
+    const auto start = SearchClock::now();
+    const auto usual = usual_time(made->bytes.size()) * part.members.size();
+    const auto found = part.set->find(made->bytes, start + usual + left_ / 4);
+    if (part.timed) count(start, usual);
     if (!found) {
       made->candidates.insert(made->candidates.end(), part.members.begin(), part.members.end());
     } else {
@@ -268,33 +300,59 @@ bool RegexMatcher::Search::asked(std::size_t number, std::size_t which) {
   return *has_nul_;
 }
 
-std::optional<RegexMatcher::Place> RegexMatcher::Search::find(std::size_t number) {
+/// Takes what was spent since `start` beyond the usual from the file's time.
+void RegexMatcher::Search::count(SearchClock::time_point start, std::chrono::nanoseconds usual) {
+  const auto more = SearchClock::now() - start - usual;
+  left_ -= std::clamp(more, std::chrono::nanoseconds(0), left_);
+}
+
+RegexMatcher::Finding RegexMatcher::Search::find(std::size_t number) {
+  if (const auto known = costly_.find(number); known != costly_.end()) return known->second;
+  const std::uint64_t instructions = matcher_.impl_->expressions[number].instructions();
+  if (instructions * content_.size() < costly_work) return look_for(number);
+  return costly_.emplace(number, look_for(number)).first->second;
+}
+
+RegexMatcher::Finding RegexMatcher::Search::look_for(std::size_t number) {
   const Impl::Expression& expression = matcher_.impl_->expressions[number];
-  std::optional<Place> earliest;
+  Finding finding;
   for (std::size_t which = 0; which < text_count; ++which) {
     if (!asked(number, which)) continue;
     const Text& searched = text(which);
     if (!std::ranges::binary_search(searched.candidates, number)) continue;
-    re2::StringPiece found;
-    // Works without the DFA when that has no memory left, so "no" here is a real no.
-    if (!expression.single->Match({searched.bytes.data(), searched.bytes.size()}, 0,
-                                  searched.bytes.size(), RE2::UNANCHORED, &found, 1)) {
-      continue;
-    }
-    const auto at = static_cast<std::uint64_t>(found.data() - searched.bytes.data());
+    const auto start = SearchClock::now();
+    const auto usual = usual_time(searched.bytes.size());
+    // Works without the DFA when that has no memory left, so "absent" here is a real no.
+    const Sought sought =
+        search_in_pieces(*expression.single, expression.longest, searched.bytes,
+                         start + usual + left_, piece_length(expression.instructions()));
+    count(start, usual);
+    if (sought.ended == Sought::Ended::out_of_time) finding.doubt = too_slow(expression.pattern);
+    if (sought.ended != Sought::Ended::found) continue;
+    const auto at = static_cast<std::uint64_t>(sought.match.data() - searched.bytes.data());
     const std::uint64_t unit = which == as_bytes ? 1 : 2;
-    const std::uint64_t start = which == as_text    ? utf16()->start
+    const std::uint64_t first = which == as_text    ? utf16()->start
                                 : which == as_bytes ? 0
                                                     : which - as_units;
     const bool big = which == as_text && utf16()->order == ByteOrder::big;
-    const Place place{.offset = start + at * unit,
-                      .length = found.size() * unit,
+    const Place place{.offset = first + at * unit,
+                      .length = sought.match.size() * unit,
                       .encoding = which == as_bytes ? ""
                                   : big             ? "UTF-16BE"
                                                     : "UTF-16LE"};
-    if (!earliest || place.offset < earliest->offset) earliest = place;
+    if (!finding.place || place.offset < finding.place->offset) finding.place = place;
   }
-  return earliest;
+  return finding;
+}
+
+std::string RegexMatcher::Search::too_slow(const Pattern& pattern) const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(may_take_);
+  return "/" + display(pattern.text, max_shown) +
+         "/ is too slow for this file and was not searched to its end: all expressions together "
+         "may take " +
+         std::to_string(seconds.count()) +
+         " s for a file. Look at the file, and spell the expression with fewer or shorter "
+         "repetitions";
 }
 
 }  // namespace remediate::match

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,16 +10,19 @@
 #include <vector>
 
 #include "remediate/base/error.h"
+#include "remediate/match/search_clock.h"
 #include "remediate/match/wide.h"
 #include "remediate/playbook/model.h"
 
 namespace remediate::match {
 
+struct Pattern;
+
 /// All regular expressions of all indicators: one pass over a file finds those that match.
-/// Linear time; thread-safe after prepare().
+/// Bounded time; thread-safe after prepare().
 class RegexMatcher {
  public:
-  static constexpr std::int64_t default_memory = 256 << 20;
+  static constexpr std::int64_t default_memory = 64 << 20;
 
   /// Whether the common pass may use Hyperscan, where the build and the processor have it. The
   /// results are the same.
@@ -50,23 +55,42 @@ class RegexMatcher {
     std::uint64_t length = 0;
     std::string_view encoding{};  // "UTF-16LE", "UTF-16BE"; empty for the bytes as they are
   };
+  /// Whether and where an expression is in a file. Without a place and with a doubt nobody knows.
+  struct Finding {
+    std::optional<Place> place;
+    std::string doubt{};  // why it was not searched to the end
+    [[nodiscard]] bool has_value() const { return place.has_value(); }
+    [[nodiscard]] explicit operator bool() const { return has_value(); }
+    const Place* operator->() const { return &*place; }
+  };
+  /// What the expressions of one file may take together, besides what any expression usually takes.
+  /// See SearchClock for what counts.
+  static constexpr unsigned max_file_seconds = 5;
+
   /// What one file has, worked out when first asked for.
   class Search {
    public:
-    Search(const RegexMatcher& matcher, std::string_view content);
+    Search(const RegexMatcher& matcher, std::string_view content,
+           std::chrono::nanoseconds may_take = std::chrono::seconds(max_file_seconds));
     ~Search();
     /// The first place of expression `number`, in the encodings it asks for. A file that is UTF-16
     /// text, of either byte order, is also searched as that text by each that asks for ascii.
-    [[nodiscard]] std::optional<Place> find(std::size_t number);
+    [[nodiscard]] Finding find(std::size_t number);
 
    private:
     struct Text;
+    [[nodiscard]] Finding look_for(std::size_t number);
+    void count(SearchClock::time_point start, std::chrono::nanoseconds usual);
+    [[nodiscard]] std::string too_slow(const Pattern& pattern) const;
     [[nodiscard]] Text& text(std::size_t which);
     [[nodiscard]] bool asked(std::size_t number, std::size_t which);
     [[nodiscard]] const std::string& decoded(std::size_t shift);
     [[nodiscard]] const std::optional<Utf16Text>& utf16();
     const RegexMatcher& matcher_;
     std::string_view content_;
+    std::chrono::nanoseconds may_take_;
+    std::chrono::nanoseconds left_;
+    std::map<std::size_t, Finding> costly_;  // those that are not to be searched again
     std::vector<std::unique_ptr<Text>> texts_;
     std::optional<std::string> decoded_[2];  // as UTF-16LE from the first byte, from the second
     std::optional<std::optional<Utf16Text>> utf16_;

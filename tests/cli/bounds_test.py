@@ -1,6 +1,8 @@
 """Files that are given to the command: at their bound they are read, one byte above they are
 refused with an error that names the bound (docs/limits.md)."""
 import json
+import os
+import random
 import shutil
 
 import scene
@@ -67,6 +69,35 @@ class Bounds(Case):
         self.scene.shell()
         self.scene.make_plan()
         self.too_large("approve", self.scene.plan_file, "--cert", key, "--key", key)
+
+    def test_time_of_regular_expressions(self):
+        indicators = [
+            {"id": name, "name": name, "scopes": ["web"], "match": match, "confidence": "high",
+             "authorises": authorises}
+            for name, authorises, match in (
+                ("mark", "remove", {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}),
+                ("slow", "remove", {"regex": {"pattern": "(.{0,40}a){20}Z"}}),
+                ("lacks", "review", {"not": {"regex": {"pattern": "(.{0,40}a){20}Z"}}}))]
+        book = scene.playbook(indicators, [{"id": "remove", "action": "quarantine",
+                                            "indicators": ["mark", "slow"]}])
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        hostile = random.Random(1).choices(b"ab", k=4 * MIB)
+        self.scene.write("www/hostile.php", bytes(hostile) + b" MARK-0123abcd")
+        for number in range(6):
+            self.scene.shell(f"www/n{number}.php")
+        before = os.times()
+        plan = self.scene.make_plan()
+        after = os.times()
+        seconds = (after.children_user + after.children_system - before.children_user
+                   - before.children_system)
+        issues = [issue for issue in plan["issues"] if issue["kind"] == "not_evaluated"]
+        self.assertEqual([issue["where"] for issue in issues], ["www/hostile.php"], issues)
+        self.assertRegex(issues[0]["reason"], r"^indicator (slow|lacks) of playbook .* and 1 more "
+                         r"indicator: regex: /.*/ is too slow for this file and was not searched")
+        print(f"bounds: a hostile file of 4 MiB: {seconds:.1f} s of processor time", flush=True)
+        self.assertLess(seconds, 15)  # without a bound 40 and more
+        self.ok(self.scene.apply())
+        self.assertEqual(sorted(os.listdir(self.scene.root / "www")), [])
 
     def test_readers(self):
         arguments = ["plan", "-p", self.scene.playbooks[0], "--root", self.scene.root, "--threads"]

@@ -23,8 +23,8 @@ struct Made {
 };
 
 Made make_portable(const std::vector<Pattern>& patterns) {
-  Made made{make_re2_set(patterns, memory), {}};
-  for (std::size_t index = 0; index < patterns.size(); ++index) made.members.push_back(index);
+  Made made;
+  made.set = make_re2_set(patterns, memory, made.members);
   return made;
 }
 
@@ -213,6 +213,43 @@ TEST_CASE("a literal is found wherever it stands and whatever stands before it")
       misses += found && found->size() == 1 && found->front() == 0 ? 0 : 1;
     }
   CHECK(misses == 0);
+}
+
+TEST_CASE("a text that is searched in pieces loses nothing where it is cut") {
+  std::vector<Pattern> patterns = {{"\\bone1\\b", false},       {"tw[o0]+\\s*x{0,9}2\\z", false},
+                                   {"^three", false},           {"(?m)^four$", false},
+                                   {"(?i)FI\\s*ve{2}5", false}, {"s[^i]*ix{3}6", false}};
+  const std::size_t asked = patterns.size();
+  // So many instructions that the pieces are short.
+  for (int filler = 0; filler < 25; ++filler)
+    patterns.push_back({"Q" + std::to_string(filler) + "[QR]{900}", false});
+  const Made made = make_portable(patterns);
+  REQUIRE(made.set);
+  std::vector<std::unique_ptr<RE2>> alone;
+  for (const Pattern& pattern : patterns)
+    alone.push_back(std::make_unique<RE2>(pattern.text, re2_options(memory, pattern.ignore_case)));
+  const std::vector<std::string> pieces = {" one1 ",   "two  xx2", "three",
+                                           "\nfour\n", "fI  vEE5", "s  \nixxx6"};
+  std::set<std::string> lost;
+  std::uint64_t searches = 0, hits = 0;
+  for (std::size_t at = 0; at < 9000; at += at % 900 < 40 ? 1 : 37)
+    for (const std::string& piece : pieces) {
+      const std::string content =
+          std::string(at, '.') + piece + (&piece == &pieces[1] ? "" : std::string(9000 - at, '.'));
+      const auto found = made.set->find(content);
+      REQUIRE(found.has_value());
+      for (std::size_t position = 0; position < made.members.size(); ++position) {
+        const std::size_t member = made.members[position];
+        if (member >= asked || !RE2::PartialMatch(content, *alone[member])) continue;
+        ++hits;
+        if (std::ranges::find(*found, position) == found->end()) lost.insert(patterns[member].text);
+      }
+      ++searches;
+    }
+  std::printf("pattern sets: %llu searches in pieces, %llu hits\n",
+              static_cast<unsigned long long>(searches), static_cast<unsigned long long>(hits));
+  CHECK(lost == std::set<std::string>{});
+  CHECK(hits > searches / 2);
 }
 
 TEST_CASE("a hyphen after a set within a class is no range") {
