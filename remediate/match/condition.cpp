@@ -191,15 +191,23 @@ Result<void> finish_rules(Matchers& matchers) {
   return {};
 }
 
-Answer answer_by_path(const CompiledCondition& condition, std::string_view below_scope,
-                      bool ignore_case) {
+Answer answer_unread(const CompiledCondition& condition, std::string_view below_scope,
+                     bool ignore_case, std::optional<std::uint64_t> size) {
   if (condition.kind == Kind::path) {
     return matching_glob(condition, below_scope, ignore_case) != nullptr ? Answer::yes : Answer::no;
   }
+  if (condition.kind == Kind::size && size) {
+    return *size >= condition.source->min_size && *size <= condition.source->max_size ? Answer::yes
+                                                                                      : Answer::no;
+  }
   if (!is_tree(condition.kind)) return Answer::unknown;
   return combine(condition, [&](const CompiledCondition& child) {
-    return answer_by_path(child, below_scope, ignore_case);
+    return answer_unread(child, below_scope, ignore_case, size);
   });
+}
+
+bool asks_for_size(const CompiledCondition& condition) {
+  return condition.kind == Kind::size || std::ranges::any_of(condition.children, asks_for_size);
 }
 
 YaraTarget yara_target(const RawPath& path, bool windows) {

@@ -46,9 +46,12 @@ struct Matchers {
 /// After the last condition.
 [[nodiscard]] Result<void> finish_rules(Matchers& matchers);
 
-/// What can be said by path alone; `unknown` when the file has to be read.
-[[nodiscard]] Answer answer_by_path(const CompiledCondition& condition,
-                                    std::string_view below_scope, bool ignore_case);
+/// What can be said by path, and by size where it is known; `unknown` when the file has to be read.
+[[nodiscard]] Answer answer_unread(const CompiledCondition& condition, std::string_view below_scope,
+                                   bool ignore_case,
+                                   std::optional<std::uint64_t> size = std::nullopt);
+/// Whether any size is asked for.
+[[nodiscard]] bool asks_for_size(const CompiledCondition& condition);
 
 /// The path of one file as YARA rules see it.
 [[nodiscard]] YaraTarget yara_target(const RawPath& path, bool windows);

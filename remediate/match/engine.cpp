@@ -39,7 +39,15 @@ struct CompiledScope {
   std::vector<Glob> include;
   std::vector<Glob> exclude;
   std::vector<const CompiledIndicator*> indicators;
+  bool sizes = false;  // an indicator asks for one
 
+  [[nodiscard]] bool may_match(std::string_view below_scope,
+                               std::optional<std::uint64_t> size) const {
+    return std::ranges::any_of(indicators, [&](const CompiledIndicator* indicator) {
+      return answer_unread(indicator->condition, below_scope, scope->ignore_case, size) !=
+             Answer::no;
+    });
+  }
   [[nodiscard]] bool covers(std::string_view below_scope) const {
     const auto fits = [&](const Glob& glob) { return glob.matches(below_scope); };
     return std::ranges::any_of(include, fits) && std::ranges::none_of(exclude, fits);
@@ -160,6 +168,7 @@ Result<void> Engine::Impl::add_indicator(const playbook::Playbook& playbook,
                   "name one of the playbook's scopes");
     }
     scope->indicators.push_back(compiled.get());
+    scope->sizes = scope->sizes || asks_for_size(compiled->condition);
   }
   if (indicator.scopes.empty()) {
     return fail(Code::bad_input, "it has no scope", "name at least one of the playbook's scopes");
@@ -286,12 +295,32 @@ observe::Need Engine::need(const observe::ScopeInstance& scope,
   const CompiledScope* compiled = impl_->find(scope);
   if (compiled == nullptr || !compiled->covers(below_scope)) return observe::Need::skip;
   // A match by path alone needs the content too: its digest is what a plan binds.
-  const bool wanted =
-      std::ranges::any_of(compiled->indicators, [&](const CompiledIndicator* indicator) {
-        return answer_by_path(indicator->condition, below_scope, compiled->scope->ignore_case) !=
-               Answer::no;
-      });
-  return wanted ? observe::Need::content : observe::Need::skip;
+  return compiled->may_match(below_scope, std::nullopt) ? observe::Need::content
+                                                        : observe::Need::skip;
+}
+
+bool Engine::wants(const observe::ScopeInstance& scope, std::string_view below_scope,
+                   std::uint64_t size) const {
+  const CompiledScope* compiled = impl_->find(scope);
+  return compiled != nullptr && (!compiled->sizes || compiled->may_match(below_scope, size));
+}
+
+void Engine::observe_unread(const observe::FileObservation& file) {
+  const CompiledScope* scope = impl_->find(*file.scope);
+  if (scope == nullptr || !scope->covers(file.below_scope)) return;
+  Doubts doubts;
+  for (const CompiledIndicator* indicator : scope->indicators) {
+    const Answer answer =
+        answer_unread(indicator->condition, file.below_scope, scope->scope->ignore_case, file.size);
+    if (answer == Answer::yes)
+      doubts.add(file.path.display(),
+                 " would match: nothing in the content is asked for. But the file has " +
+                     std::to_string(file.size) +
+                     " bytes and was not read, so it is not listed as a match. Look at it, or "
+                     "raise the playbook's max_file_size",
+                 named(*indicator->playbook, *indicator->indicator));
+  }
+  doubts.tell(impl_->issues);
 }
 
 std::uint64_t Engine::max_file_size(const observe::ScopeInstance& scope) const {

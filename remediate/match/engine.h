@@ -70,7 +70,10 @@ class Engine final : public observe::Selector {
   ~Engine() override;
   [[nodiscard]] observe::Need need(const observe::ScopeInstance& scope,
                                    std::string_view below_scope) const override;
+  [[nodiscard]] bool wants(const observe::ScopeInstance& scope, std::string_view below_scope,
+                           std::uint64_t size) const override;
   [[nodiscard]] std::uint64_t max_file_size(const observe::ScopeInstance& scope) const override;
+  void observe_unread(const observe::FileObservation& file) override;
   void observe(const observe::FileObservation& file, std::string_view content,
                const observe::TargetSource& target) override;
   /// The same for several scopes: digests and patterns are worked out once.

@@ -70,8 +70,16 @@ class Selector {
   /// By path alone, before anything is opened.
   [[nodiscard]] virtual Need need(const ScopeInstance& scope,
                                   std::string_view below_scope) const = 0;
+  /// By path and size, once the file is open: false when nothing in its content can matter. Then it
+  /// is not read, and that is no issue.
+  [[nodiscard]] virtual bool wants(const ScopeInstance&, std::string_view /*below_scope*/,
+                                   std::uint64_t /*size*/) const {
+    return true;
+  }
   /// Files larger than this are reported as too_large instead of read.
   [[nodiscard]] virtual std::uint64_t max_file_size(const ScopeInstance& scope) const = 0;
+  /// One file that is wanted and too large to be read.
+  virtual void observe_unread(const FileObservation&) {}
   /// One opened file; `content` is its whole bytes with Need::content, empty with Need::facts.
   virtual void observe(const FileObservation& file, std::string_view content,
                        const TargetSource& target) = 0;

@@ -273,6 +273,7 @@ void Visitor::look_at(Wanted& file) {
   Turns::Pause pause(turns_);
   auto opened = handle_->open_file(file.name, host::Access::read);
   const auto stat = opened ? (*opened)->stat() : Result<FileStat>(std::unexpected(opened.error()));
+  if (stat) mind_size(file.for_content, stat->size);
   const bool small = stat && stat->size <= small_file;
   std::optional<Result<Reading>> reading;
   if (small && !file.for_content.empty()) reading = read(**opened, file.for_content, small_file);
@@ -300,6 +301,14 @@ void Visitor::look_at(Wanted& file) {
   if (buffer_.capacity() > 2 * small_file) std::string().swap(buffer_);
 }
 
+void Visitor::mind_size(std::vector<std::size_t>& places, std::uint64_t size) const {
+  std::erase_if(places, [&](std::size_t place) {
+    const Covering& covering = (*coverings_)[place];
+    return !shared_.selector.wants(shared_.scopes[covering.scope],
+                                   std::string_view(path_).substr(covering.skip), size);
+  });
+}
+
 std::uint64_t Visitor::limit(std::size_t place) const {
   return shared_.selector.max_file_size(shared_.scopes[(*coverings_)[place].scope]);
 }
@@ -319,7 +328,7 @@ void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& read
                    const host::File& opened, const FileStat& stat) {
   if (!reading) {
     if (reading.error().code == Code::limit) {
-      miss(places, Issue::Kind::too_large, reading.error().text());
+      too_large(places, stat.size, reading.error().text());
     } else if (reading.error().code == Code::changed) {
       miss(places, Issue::Kind::changed_while_read, reading.error().text());
     } else {
@@ -335,11 +344,29 @@ void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& read
     return true;
   });
   if (!over.empty()) {
-    miss(over, Issue::Kind::too_large,
-         "it has " + std::to_string(stat.size) +
-             " bytes, more than a playbook that covers it reads");
+    too_large(over, stat.size,
+              "it has " + std::to_string(stat.size) +
+                  " bytes, more than a playbook that covers it reads");
   }
   if (!places.empty()) tell(places, reading->bytes, opened, reading->stat);
+}
+
+void Visitor::too_large(const std::vector<std::size_t>& places, std::uint64_t size,
+                        const std::string& reason) {
+  miss(places, Issue::Kind::too_large, reason);
+  const auto path = RawPath::parse(path_);
+  if (!path) return issue(path.error());
+  for (const std::size_t place : places)
+    shared_.selector.observe_unread(observation(place, *path, size));
+}
+
+FileObservation Visitor::observation(std::size_t place, const RawPath& path,
+                                     std::uint64_t size) const {
+  const Covering& covering = (*coverings_)[place];
+  return {.scope = &shared_.scopes[covering.scope],
+          .path = path,
+          .below_scope = path_.substr(covering.skip),
+          .size = size};
 }
 
 void Visitor::tell(const std::vector<std::size_t>& places, std::string_view content,
@@ -347,13 +374,8 @@ void Visitor::tell(const std::vector<std::size_t>& places, std::string_view cont
   auto path = RawPath::parse(path_);
   if (!path) return issue(path.error());
   std::vector<FileObservation> observations;
-  for (const std::size_t place : places) {
-    const Covering& covering = (*coverings_)[place];
-    observations.push_back({.scope = &shared_.scopes[covering.scope],
-                            .path = *path,
-                            .below_scope = path_.substr(covering.skip),
-                            .size = stat.size});
-  }
+  for (const std::size_t place : places)
+    observations.push_back(observation(place, *path, stat.size));
   shared_.selector.observe_in(observations, content, OpenTarget(opened, *handle_, stat, path_));
 }
 

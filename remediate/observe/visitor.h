@@ -35,6 +35,8 @@ class Visitor {
   void hand_on();
   void look_at_wanted();
   void look_at(Wanted& file);
+  /// Leaves out the places at which nobody wants a file of this size.
+  void mind_size(std::vector<std::size_t>& places, std::uint64_t size) const;
   [[nodiscard]] std::uint64_t limit(std::size_t place) const;
   [[nodiscard]] std::optional<Result<Reading>> read(const host::File& opened,
                                                     std::span<const std::size_t> places,
@@ -43,8 +45,12 @@ class Visitor {
   void miss(const std::vector<std::size_t>& places, Issue::Kind kind, const std::string& reason);
   void miss(const std::vector<std::size_t>& places, const Error& error);
   void missed(const std::vector<std::size_t>& places, const std::string& reason);
+  void too_large(const std::vector<std::size_t>& places, std::uint64_t size,
+                 const std::string& reason);
   void take(std::vector<std::size_t>& places, const Result<Reading>& reading,
             const host::File& opened, const FileStat& stat);
+  [[nodiscard]] FileObservation observation(std::size_t place, const RawPath& path,
+                                            std::uint64_t size) const;
   void tell(const std::vector<std::size_t>& places, std::string_view content,
             const host::File& opened, const FileStat& stat);
   [[nodiscard]] bool searched(const ScopeInstance& scope, const LinkTarget& target) const;

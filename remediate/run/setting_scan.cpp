@@ -142,6 +142,17 @@ observe::Need SettingScan::need(const observe::ScopeInstance& scope,
   return impl_->engine.need(scope, below_scope);
 }
 
+bool SettingScan::wants(const observe::ScopeInstance& scope, std::string_view below_scope,
+                        std::uint64_t size) const {
+  const Scope* known = impl_->find(scope);
+  if (known != nullptr && known->covers(below_scope)) return true;
+  return impl_->engine.wants(scope, below_scope, size);
+}
+
+void SettingScan::observe_unread(const observe::FileObservation& file) {
+  impl_->engine.observe_unread(file);
+}
+
 std::uint64_t SettingScan::max_file_size(const observe::ScopeInstance& scope) const {
   return impl_->engine.max_file_size(scope);
 }

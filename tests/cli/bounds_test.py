@@ -99,6 +99,26 @@ class Bounds(Case):
         self.ok(self.scene.apply())
         self.assertEqual(sorted(os.listdir(self.scene.root / "www")), [])
 
+    def test_files_that_are_too_large(self):
+        def indicator(name, match):
+            return {"id": name, "name": name, "scopes": ["web"], "match": match,
+                    "confidence": "high", "authorises": "review"}
+        by_size = {"all": [{"path": ["small/**"]}, {"size": {"min": 0, "max": 4096}},
+                           {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}]}
+        book = scene.playbook([indicator("small", by_size),
+                               indicator("name", {"path": ["named/*.php"]})],
+                              [{"id": "tell", "action": "instruct", "text": "Look at them.",
+                                "indicators": ["small", "name"]}])
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        for below in ("www/small/a.php", "www/named/b.php"):
+            os.truncate(self.scene.write(below, b""), 300 * MIB)
+        ended = self.scene.run("-q", *self.scene.plan_arguments())
+        self.assertTrue(self.scene.plan_file.exists(), str(ended))
+        issues = [(issue["kind"], issue["where"]) for issue in self.scene.plan()["issues"]]
+        self.assertEqual(sorted(issues), [("not_evaluated", "www/named/b.php"),
+                                          ("too_large", "www/named/b.php")])
+        self.assertIn("indicator name of playbook", json.dumps(self.scene.plan()["issues"]))
+
     def test_readers(self):
         arguments = ["plan", "-p", self.scene.playbooks[0], "--root", self.scene.root, "--threads"]
         self.ok(self.scene.json(*arguments, "8"))

@@ -352,6 +352,50 @@ TEST_CASE("what was not read is unknown, never a no") {
   CHECK(issues[1].reason.find("path") != std::string::npos);
 }
 
+TEST_CASE("a size decides before a file is read") {
+  const auto sized = [](std::uint64_t from, std::uint64_t to) {
+    Condition size = leaf(Kind::size);
+    size.min_size = from;
+    size.max_size = to;
+    return size;
+  };
+  Run small(book(
+      {{"small", tree(Kind::all, {leaf(Kind::path, {"*.php"}), sized(0, 4096), regex("evil")})},
+       {"not",
+        tree(Kind::all, {tree(Kind::negation, {sized(0, 9999)}), leaf(Kind::path, {"*.big"})})}}));
+  const auto wants = [&](const std::string& below, std::uint64_t size) {
+    return small.engine->wants(small.scope, below, size);
+  };
+  CHECK(wants("a.php", 0));
+  CHECK(wants("a.php", 4096));
+  CHECK_FALSE(wants("a.php", 4097));
+  CHECK_FALSE(wants("a.big", 9999));
+  CHECK(wants("a.big", 10'000));
+  Run any(book({{"either", tree(Kind::any, {sized(0, 4096), regex("evil")})}}));
+  CHECK(any.engine->wants(any.scope, "a.php", 1u << 30));
+  Run none(book({{"content", regex("evil")}}));
+  CHECK(none.engine->wants(none.scope, "a.php", 1u << 30));
+}
+
+TEST_CASE("what matches by path and size though the file is too large is told with the indicator") {
+  Condition huge = leaf(Kind::size);
+  huge.min_size = 1u << 20;
+  huge.max_size = UINT64_MAX;
+  Run run(book({{"path", leaf(Kind::path, {"*.aspx"})},
+                {"size", tree(Kind::all, {leaf(Kind::path, {"*.aspx"}), huge})},
+                {"content", regex("evil")},
+                {"other", leaf(Kind::path, {"*.php"})}}));
+  run.engine->observe_unread(run.file("a.aspx", 300u << 20));
+  CHECK(run.engine->take_matches().empty());
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues[0].kind == observe::Issue::Kind::not_evaluated);
+  CHECK(issues[0].where == "www/a.aspx");
+  CHECK(issues[0].reason.starts_with(
+      "indicator path of playbook playbook--1 and 1 more indicator would match"));
+  CHECK(issues[0].reason.find("314572800 bytes") != std::string::npos);
+}
+
 TEST_CASE("a match whose facts cannot be had is an issue") {
   Run run(book({{"p", leaf(Kind::path, {"*"})}}));
   run.facts.broken = true;

@@ -23,11 +23,20 @@ class Recorder final : public Selector {
  public:
   Need wanted = Need::content;
   std::uint64_t limit = 1 << 20;
+  std::uint64_t wanted_size = UINT64_MAX;
   bool ask_facts = false;
   std::function<void(const FileObservation&)> on_observe;
 
   [[nodiscard]] Need need(const ScopeInstance&, std::string_view) const override { return wanted; }
   [[nodiscard]] std::uint64_t max_file_size(const ScopeInstance&) const override { return limit; }
+  [[nodiscard]] bool wants(const ScopeInstance&, std::string_view,
+                           std::uint64_t size) const override {
+    return size <= wanted_size;
+  }
+  void observe_unread(const FileObservation& file) override {
+    const std::lock_guard lock(mutex_);
+    unread.push_back(file.below_scope + " " + std::to_string(file.size));
+  }
   void observe(const FileObservation& file, std::string_view content,
                const TargetSource& target) override {
     if (on_observe) on_observe(file);
@@ -44,6 +53,7 @@ class Recorder final : public Selector {
   std::map<std::string, std::string> seen;
   std::set<std::string> paths;
   std::vector<std::string> told;
+  std::vector<std::string> unread;
 
  private:
   std::mutex mutex_;
@@ -178,7 +188,30 @@ TEST_CASE("what could not be looked at is an issue") {
   CHECK(issues_of(result) ==
         Lines{"unreadable linked", "path_not_found missing", "too_large www/huge"});
   CHECK(recorder.seen.size() == 2);
+  CHECK(recorder.unread == Lines{"huge 1099511627776"});
   CHECK(result.issues_dropped == 0);
+}
+
+TEST_CASE("a file whose size decides is not read, and that is no issue") {
+  const Place place;
+  place.file("www/good", "four");
+  place.file("www/long", std::string(100, 'x'));
+  place.file("www/huge", "x");
+  REQUIRE(::truncate((place.path() / "www/huge").c_str(), std::int64_t{1} << 40) == 0);
+  Recorder recorder;
+  recorder.wanted_size = 99;
+  std::size_t missed = 0;
+  ScanOptions options;
+  options.missed = [&](const ScopeInstance&, const RawPath&, std::string_view, const std::string&) {
+    ++missed;
+  };
+  const auto result = scanned(place, {scope_at("web", "www")}, recorder, options);
+  CHECK(issues_of(result) == Lines{});
+  CHECK(recorder.seen == std::map<std::string, std::string>{{"web:good", "four"}});
+  CHECK(recorder.unread.empty());
+  CHECK(missed == 0);
+  CHECK(result.bytes_read == 4);
+  CHECK(result.files == 3);
 }
 
 TEST_CASE("unreadable files and folders are told, the rest is scanned") {
