@@ -374,6 +374,7 @@ void Visitor::tell(const std::vector<std::size_t>& places, std::string_view cont
   auto path = RawPath::parse(path_);
   if (!path) return issue(path.error());
   std::vector<FileObservation> observations;
+  observations.reserve(places.size());
   for (const std::size_t place : places)
     observations.push_back(observation(place, *path, stat.size));
   shared_.selector.observe_in(observations, content, OpenTarget(opened, *handle_, stat, path_));
