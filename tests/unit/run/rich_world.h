@@ -28,6 +28,7 @@ struct RichWorld : MemoryWorld {
   plan::PlanFile plan;
   std::optional<plan::ApprovedPlan> approved;
   std::string run;
+  std::string marker = "<!-- others wrote this -->";
 };
 
 inline constexpr const char* shell = "www/shell-a.php";
