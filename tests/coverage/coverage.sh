@@ -17,6 +17,9 @@ done
 jobs=${JOBS:-$(nproc)}
 programs=(unit_run unit_journal unit_quarantine unit_host contract_host contract_errors remediate)
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+export CCACHE_EXTRAFILES=$PWD/tests/coverage/folders.list  # what is counted
+# The sweeps of unit_run by more than their short form: every third call, so many stories.
+export SWEEP_STRIDE=3 MISHAPS=1500
 if [[ $build == yes ]]; then
   # The health probe is built with GCC only.
   timeout 300 cmake --preset release
