@@ -239,7 +239,11 @@ const std::string& Content::digest(Kind kind) {
   return cached;
 }
 
-RegexMatcher::Finding Content::regex(std::size_t number) { return search_.find(number); }
+RegexMatcher::Finding Content::regex(std::size_t number) {
+  const auto known = findings_.find(number);
+  return known != findings_.end() ? known->second
+                                  : findings_.emplace(number, search_.find(number)).first->second;
+}
 
 const YaraOutcome& Content::yara() {
   if (!yara_)

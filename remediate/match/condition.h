@@ -80,6 +80,7 @@ class Content {
   std::string sha1_;
   std::string md5_;
   RegexMatcher::Search search_;
+  std::unordered_map<std::size_t, RegexMatcher::Finding> findings_;
   std::optional<YaraOutcome> yara_;
   std::optional<std::optional<Dump>> dump_;
 };
@@ -93,5 +94,7 @@ struct Evaluation {
 };
 [[nodiscard]] Answer evaluate(const CompiledCondition& condition, std::string_view below_scope,
                               bool ignore_case, Content& content, Evaluation& evaluation);
+/// The reason that a path condition gives.
+[[nodiscard]] Reason path_fits(std::string_view glob);
 
 }  // namespace remediate::match

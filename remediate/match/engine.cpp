@@ -5,6 +5,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <tuple>
@@ -13,6 +14,7 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/match/condition.h"
+#include "remediate/match/evidence.h"
 #include "remediate/observe/issue_log.h"
 
 namespace remediate::match {
@@ -105,6 +107,7 @@ struct Engine::Impl {
   Matchers matchers;
   std::vector<std::unique_ptr<CompiledIndicator>> indicators;
   std::vector<CompiledScope> scopes;  // sorted by playbook and id
+  bool generic_content_removes = false;
   observe::IssueLog issues;
   std::mutex mutex;
   std::vector<FileMatch> matches;
@@ -121,6 +124,7 @@ struct Engine::Impl {
   void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
              const observe::FileObservation& file, Content& content,
              const observe::TargetSource& target, Doubts& doubts);
+  void weigh(playbook::Rests rests, FileMatch& match) const;
   void keep(FileMatch match);
 };
 
@@ -186,10 +190,22 @@ const CompiledScope* Engine::Impl::find(const observe::ScopeInstance& instance) 
   return found == scopes.end() || key(*found) != wanted ? nullptr : &*found;
 }
 
-/// A YARA rule may match by a name or a size alone: only a string that it found is evidence.
-static bool is_evidence(const Reason& reason) {
-  if (reason.kind == "yara") return !reason.excerpt.empty();
-  return reason.kind != "path" && reason.kind != "size" && reason.kind != "not";
+/// Takes the right to remove from what rests on too little, and says so.
+void Engine::Impl::weigh(playbook::Rests rests, FileMatch& match) const {
+  if (rests == playbook::Rests::exact) return;
+  if (rests == playbook::Rests::content && generic_content_removes) {
+    match.reasons.push_back(
+        {.kind = "policy", .text = "rests on generic content alone, which the policy lets remove"});
+    return;
+  }
+  match.authorises = playbook::Authorises::review;
+  match.reasons.push_back(
+      {.kind = "review",
+       .text = rests == playbook::Rests::content
+                   ? "rests on generic content alone (no digest, no structure, no path that names "
+                     "a file or a folder), so it is for review only; a policy with "
+                     "\"generic_content\": \"remove\" lets it be removed"
+                   : "nothing in its content was matched, so it is for review only"});
 }
 
 void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
@@ -202,6 +218,10 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
                                  content, evaluation);
   if (answer == Answer::unknown) doubts.add(file.path.display(), ": " + evaluation.doubt, name());
   if (answer != Answer::yes) return;
+  std::optional<playbook::Rests> rests;
+  if (indicator.indicator->authorises == playbook::Authorises::remove && content.complete())
+    rests = strongest_way(indicator.condition, file.below_scope, scope.scope->ignore_case, content,
+                          evaluation);
   if (!evaluation.beside.empty())
     doubts.add(file.path.display(), " (matches; more of it may): " + evaluation.beside, name());
   if (!content.complete()) {
@@ -227,12 +247,7 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
     match.exclusion = "its SHA-256 is in the indicator's list of known good files";
   }
   match.reasons = std::move(evaluation.reasons);
-  if (match.authorises == playbook::Authorises::remove &&
-      std::ranges::none_of(match.reasons, is_evidence)) {
-    match.authorises = playbook::Authorises::review;
-    match.reasons.push_back(
-        {.kind = "review", .text = "nothing in its content was matched, so it is for review only"});
-  }
+  if (rests) weigh(*rests, match);
   if (evaluation.dump && content.dump()) match.dump = chosen_fields(*content.dump());
   match.facts = std::move(*facts);
   keep(std::move(match));
@@ -271,6 +286,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
                                                 const EngineOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->max_match_bytes = options.max_match_bytes;
+  impl->generic_content_removes = options.generic_content_removes;
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
   impl->matchers.regex_time = std::chrono::seconds(options.regex_timeout_seconds);
   impl->matchers.apart = options.apart;

@@ -14,7 +14,9 @@ namespace remediate::match {
 /// One fact that made an indicator match. `excerpt` holds raw bytes (at most 80) around the
 /// place; show it only through display().
 struct Reason {
-  std::string kind;  // "path", "sha256", "regex", "magic", "size", "yara", "structure", "not"
+  /// "path", "sha256", "regex", "magic", "size", "yara", "structure", "not"; "review" and "policy"
+  /// tell why what the indicator authorises is not done, and why it is all the same.
+  std::string kind;
   std::string text;  // for people: "SHA-256 is in the list", "regex /.../ at byte 12"
   std::uint64_t offset = 0;
   std::string excerpt{};
@@ -29,7 +31,8 @@ struct DumpField {
 struct FileMatch {
   std::string playbook;   // id
   std::string indicator;  // id
-  /// As the indicator says, but never `remove` when nothing in the content was matched.
+  /// As the indicator says, but never `remove` when nothing in the content was matched, nor when
+  /// it rests on generic content and the options do not let that remove (playbook/evidence.h).
   playbook::Authorises authorises = playbook::Authorises::review;
   std::string scope;  // id
   RawPath path;
@@ -56,6 +59,8 @@ struct EngineOptions {
   bool portable = false;
   /// All expressions in one pass from the first file on; else from where that pays.
   bool one_pass_at_once = false;
+  /// The host's policy: a match that rests on generic content may be removed.
+  bool generic_content_removes = false;
 };
 
 /// All indicators of all playbooks, compiled. Each file is matched once against all of them in

@@ -127,8 +127,7 @@ class Evaluator {
     const std::vector<Glob>& globs = condition.globs[ignore_case_ ? 1 : 0];
     for (std::size_t i = 0; i < globs.size(); ++i) {
       if (!globs[i].matches(below_scope_)) continue;
-      return yes({.kind = "path",
-                  .text = "the path fits " + display(condition.source->values[i], max_shown)});
+      return yes(path_fits(condition.source->values[i]));
     }
     return Answer::no;
   }
@@ -241,6 +240,10 @@ class Evaluator {
 };
 
 }  // namespace
+
+Reason path_fits(std::string_view glob) {
+  return {.kind = "path", .text = "the path fits " + display(glob, max_shown)};
+}
 
 Answer evaluate(const CompiledCondition& condition, std::string_view below_scope, bool ignore_case,
                 Content& content, Evaluation& evaluation) {

@@ -126,6 +126,12 @@ Result<void> read_playbooks(JsonReader& reader, Policy& policy) {
   TRY_LET(policy.older_revisions_allowed, strings(reader, "allow_older_revisions"));
   for (const std::string& id : policy.older_revisions_allowed)
     TRY(check_playbook_id("/allow_older_revisions", id));
+  if (reader.has("generic_content")) {
+    TRY_LET(const std::string word, reader.string("generic_content"));
+    if (word != "review" && word != "remove")
+      return wrong("/generic_content", "is " + display(word), R"(write "review" or "remove")");
+    policy.generic_content_removes = word == "remove";
+  }
   return {};
 }
 

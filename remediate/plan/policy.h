@@ -47,6 +47,7 @@ struct Policy {
   std::vector<std::string> baseline_signer_files;  // the same for baselines of known good files
   std::map<std::string, std::uint64_t> minimum_revisions;  // by playbook id
   std::vector<std::string> older_revisions_allowed;  // ids that may go back behind what was applied
+  bool generic_content_removes = false;  // else what rests on generic content is for review
 
   std::optional<Stages> stages;  // none: an apply is one stage
 

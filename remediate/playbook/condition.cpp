@@ -57,29 +57,6 @@ bool is_trivial_digest(std::string_view digest) {
   return std::ranges::find(trivial_digests, digest) != trivial_digests.end();
 }
 
-bool has_evidence(const Condition& condition) {
-  switch (condition.kind) {
-    case Kind::all:
-      return std::ranges::any_of(condition.children, has_evidence);
-    case Kind::any:
-      return !condition.children.empty() && std::ranges::all_of(condition.children, has_evidence);
-    case Kind::negation:
-    case Kind::path:
-    case Kind::size:
-      return false;
-    case Kind::magic:
-      return condition.bytes.size() >= 2;
-    case Kind::sha256:
-    case Kind::sha1:
-    case Kind::md5:
-    case Kind::regex:
-    case Kind::yara:
-    case Kind::structure:
-      return true;
-  }
-  return false;
-}
-
 std::vector<std::string> Reader::read_digests(const Node& node, std::size_t length) {
   const std::string expected = std::to_string(length) + " lower-case hexadecimal digits";
   std::vector<std::string> digests;

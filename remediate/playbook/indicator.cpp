@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "remediate/playbook/evidence.h"
 #include "remediate/playbook/reader.h"
 
 namespace remediate::playbook {
@@ -246,12 +247,19 @@ void Reader::read_indicator(const Node& node) {
     }
     indicator.match = read_condition(*match, cover, 1);
     if (const auto exclude = fields.optional("exclude")) read_exclude(*exclude, indicator);
-    if (indicator.authorises == Authorises::remove && findings_.count() == errors_before &&
-        !has_evidence(*indicator.match)) {
+    const bool removes =
+        indicator.authorises == Authorises::remove && findings_.count() == errors_before;
+    if (removes && !has_evidence(*indicator.match)) {
       findings_.error(rule::no_evidence, match->pointer,
                       "the indicator could remove a file for its name, place or size alone",
                       "a digest, regex, magic of 2 bytes or more, yara or structure in every way "
                       "to match; or \"authorises\": \"review\"");
+    } else if (removes && may_rest_on_generic_content(*indicator.match)) {
+      findings_.warn(rule::generic_content, match->pointer,
+                     "the match may rest on generic content alone; a host lists it for review "
+                     "unless its policy has \"generic_content\": \"remove\"",
+                     "beside it a path that names a file or a folder, in every way to match; or "
+                     "\"review\"");
     }
   } else if (setting) {
     if (fields.has("exclude")) {

@@ -91,7 +91,5 @@ class Reader {
 
 /// Adds the digests that make a file match; `positive` is false inside a negation.
 void collect_sha256(const Condition& condition, bool positive, std::set<std::string>& digests);
-/// True when a file can only match through what is in it. A path or a size never says so.
-[[nodiscard]] bool has_evidence(const Condition& condition);
 
 }  // namespace remediate::playbook

@@ -83,6 +83,7 @@ constexpr std::array every_rule = {
     rule::unused_indicator,
     rule::unused_variable,
     rule::file_before_setting,
+    rule::generic_content,
 };
 }  // namespace
 

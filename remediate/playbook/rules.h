@@ -98,5 +98,6 @@ inline constexpr Rule unused_indicator{"PW002",
 inline constexpr Rule unused_variable{"PW003", "nothing uses a variable"};
 inline constexpr Rule file_before_setting{"PW004",
                                           "a setting is reset after files were quarantined"};
+inline constexpr Rule generic_content{"PW005", "an indicator would remove by generic content"};
 
 }  // namespace remediate::playbook::rule

@@ -59,8 +59,9 @@ std::vector<observe::OwnFile> with_real_names(std::span<const observe::OwnFile> 
 class Surveyor {
  public:
   Surveyor(host::Host& host, const host::Directory& root,
-           const std::vector<playbook::Playbook>& playbooks, const SurveyOptions& options)
-      : host_(host), root_(root), playbooks_(playbooks), options_(options) {}
+           const std::vector<playbook::Playbook>& playbooks, const plan::Policy& policy,
+           const SurveyOptions& options)
+      : host_(host), root_(root), playbooks_(playbooks), policy_(policy), options_(options) {}
 
   Result<plan::Survey> run() {
     TRY_LET(const FileStat root, root_.stat());
@@ -118,7 +119,10 @@ class Surveyor {
   }
 
   Result<void> scan_files() {
-    TRY_LET(const auto engine, match::Engine::compile(playbooks_, {.apart = options_.yara}));
+    TRY_LET(const auto engine,
+            match::Engine::compile(playbooks_,
+                                   {.apart = options_.yara,
+                                    .generic_content_removes = policy_.generic_content_removes}));
     TRY_LET(const auto settings, SettingScan::make(playbooks_, *engine));
     observe::ScanOptions options;
     options.threads = options_.threads;
@@ -319,8 +323,41 @@ class Surveyor {
             survey_.settings.end())
           read_setting("", "", place);
     }
-    tell_unsearched_folders(root_, survey_.settings, scope_folders(), survey_.issues);
+    TRY_LET(const std::vector<RawPath> searched, searched_folders());
+    tell_unsearched_folders(root_, survey_.settings, searched, survey_.issues);
     return {};
+  }
+
+  /// A scope searches no more of its folder than its globs can reach.
+  Result<std::vector<RawPath>> searched_folders() const {
+    std::vector<RawPath> searched;
+    for (const playbook::Playbook& playbook : playbooks_) {
+      const observe::Variables variables = variables_of(playbook);
+      for (const playbook::Scope& scope : playbook.scopes)
+        for (const playbook::SpelledPath& folder : scope.folders)
+          for (const std::string& glob : scope.include) {
+            std::vector<observe::Issue> told_before;
+            TRY_LET(std::vector<RawPath> places,
+                    observe::locate(root_, spelled(below(folder, fixed_part(glob))), variables,
+                                    &told_before));
+            std::ranges::move(places, std::back_inserter(searched));
+          }
+    }
+    return searched;
+  }
+
+  /// The folders that a glob spells before its first wildcard.
+  static std::string_view fixed_part(std::string_view glob) {
+    const std::size_t end = glob.rfind('/', glob.find_first_of("*?[{\\"));
+    return end == std::string_view::npos ? std::string_view() : glob.substr(0, end);
+  }
+
+  static playbook::SpelledPath below(playbook::SpelledPath folder, std::string_view path) {
+    if (path.empty()) return folder;
+    const char separator = folder.spelling == playbook::Spelling::windows ? '\\' : '/';
+    if (!folder.text.ends_with(separator)) folder.text += separator;
+    for (const char c : path) folder.text += c == '/' ? separator : c;
+    return folder;
   }
 
   [[nodiscard]] std::vector<RawPath> scope_folders() const {
@@ -375,6 +412,7 @@ class Surveyor {
   host::Host& host_;
   const host::Directory& root_;
   const std::vector<playbook::Playbook>& playbooks_;
+  const plan::Policy& policy_;
   const SurveyOptions& options_;
   plan::Survey survey_;
   std::vector<observe::ScopeInstance> instances_;
@@ -496,7 +534,7 @@ Result<plan::PlanFile> make_plan(host::Host& host, const std::vector<playbook::P
   SurveyOptions absolute = options;
   absolute.root = root->location();
   std::ranges::move(own_files(policy), std::back_inserter(absolute.own));
-  TRY_LET(plan::Survey survey, Surveyor(host, *root, playbooks, absolute).run());
+  TRY_LET(plan::Survey survey, Surveyor(host, *root, playbooks, policy.policy, absolute).run());
   TRY_LET(std::string nonce, crypto::random_hex(16));
   const plan::PlanRequest request{playbooks,    policy.policy,    policy.sha256,
                                   options.tool, std::move(nonce), host.now()};

@@ -121,6 +121,7 @@ struct Bench {
     run::HostPolicy policy;
     policy.policy.max_files = policy.policy.max_files_per_indicator = 1'000'000;
     policy.policy.max_percent = 100;
+    policy.policy.generic_content_removes = true;
     policy.sha256 = "bench";
     run::SurveyOptions survey;
     survey.root = target;

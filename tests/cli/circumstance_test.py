@@ -361,7 +361,7 @@ class Permission(Case):
         super().setUp()
         if os.geteuid() != 0:
             self.skipTest("needs root to become another user")
-        self.scene.base.chmod(0o777)
+        self.scene.base.chmod(0o1777)
         self.as_nobody = ["setpriv", f"--reuid={scene.NOBODY}", f"--regid={scene.NOBODY}",
                           "--clear-groups"]
 

@@ -304,13 +304,13 @@ class Environment(Case):
 
     def test_relative_names(self):
         self.scene.shells(1)
-        words = [scene.REMEDIATE, "--store", "store", "-q", "plan", "-p", "playbook.json", "--root",
+        words = [scene.REMEDIATE, "--store", "store", "--policy", "policy.json", "-q", "plan", "-p", "playbook.json", "--root",
                  "root", "-o", "plan.json"]
         self.ok(self.scene.execute(words))
         plan = self.scene.plan()
         self.assertEqual(plan["host"]["root"], str(self.scene.root))
         ended = self.ok(self.scene.execute(
-            [scene.REMEDIATE, "--store", "store", "--format", "json", "apply", "plan.json",
+            [scene.REMEDIATE, "--store", "store", "--policy", "policy.json", "--format", "json", "apply", "plan.json",
              "--confirm", plan["plan_id"]]))
         run = ended.json()["run_id"]
         elsewhere = self.scene.execute(self.scene.command("--format", "json", "rollback", run),

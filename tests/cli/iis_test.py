@@ -270,15 +270,15 @@ class History(Iis):
 class Served(Iis):
     """What the server serves and no playbook looks at is told, not passed over."""
 
-    def serve(self, *folders, scope="C:\\inetpub"):
+    def serve(self, *folders, scope="C:\\inetpub", include=None):
         text = "".join(f'<virtualDirectory path="/{number}" physicalPath="{folder}" />\r\n'
                        for number, folder in enumerate(folders))
         self.config.write_text(
             f'<configuration><system.applicationHost><sites><site name="W" id="1">'
             f'<application path="/">{text}</application></site></sites></system.applicationHost>'
             f'</configuration>\r\n')
-        document = scene.playbook(scopes=[{"id": "web", "folder": scope, "include": ["**/*.aspx"]
-                                           if scope.startswith("/") else ["**\\*.aspx"]}])
+        include = include or ("**/*.aspx" if scope.startswith("/") else "**\\*.aspx")
+        document = scene.playbook(scopes=[{"id": "web", "folder": scope, "include": [include]}])
         self.scene.playbooks[0].write_text(json.dumps(document))
 
     def told(self):
@@ -301,6 +301,16 @@ class Served(Iis):
         shown = self.scene.run("show", self.scene.plan_file).out.decode()
         self.assertIn("NOT EVERYTHING WAS LOOKED AT", shown)
         self.assertIn("(not_searched): D:\\inetpub\\wwwroot: IIS serves", shown)
+
+    def test_a_scope_searches_no_more_than_its_globs_can_reach(self):
+        for folder in ("inetpub/wwwroot/Client/sub", "inetpub/shop"):
+            (self.scene.root / folder).mkdir(parents=True)
+        served = ("C:\\inetpub\\wwwroot", "C:\\inetpub\\wwwroot\\client\\sub", "C:\\inetpub\\shop")
+        for include, told in (("wwwroot\\client\\**\\*.aspx", {"C:\\inetpub\\shop"}),
+                              ("wwwroot\\*.aspx", {"C:\\inetpub\\shop"}), ("*.aspx", set()),
+                              ("absent\\**\\*.aspx", {"C:\\inetpub\\wwwroot", "C:\\inetpub\\shop"})):
+            self.serve(*served, include=include)
+            self.assertEqual(set(self.told()), told, include)
 
     def test_a_folder_in_which_a_scope_lies_is_the_playbook_s_choice(self):
         (self.scene.root / "inetpub/wwwroot/client").mkdir(parents=True)

@@ -131,7 +131,7 @@ class Signatures(Policies):
         ended = self.scene.json("check", self.file)
         self.assertEqual(ended.code, 65, str(ended))
         [document] = ended.json()["files"]
-        self.assertEqual([d["code"] for d in document["diagnostics"]], ["PB901"])
+        self.assertEqual([d["code"] for d in document["diagnostics"] if d["severity"] == "error"], ["PB901"])
 
     def test_signer_taken_from_the_policy(self):
         """A plan that was made before: also by its own words it is not accepted."""
@@ -188,7 +188,7 @@ class Revisions(Policies):
         self.assertEqual(self.scene.tree(), before)
         self.scene.write_policy(allow_older_revisions=[PLAYBOOK])
         self.applied()
-        self.scene.policy = None
+        self.scene.write_policy()
         self.scene.shell("www/third.php")
         self.scene.make_plan()
         self.refused(self.confirm(), 1, "refused", run)
@@ -338,12 +338,96 @@ class Written(Policies):
         self.refused(self.scene.json("apply", self.scene.plan_file), 5, "approval", "not confirmed")
 
 
+class GenericContent(Policies):
+    """What is found by content alone is for review unless the policy says otherwise."""
+    PLACE = {"path": ["**/uploads/**"]}
+
+    def setUp(self):
+        super().setUp()
+        self.placed = self.scene.shell("www/site/uploads/s.php")
+        self.all = {"www/d0/s0.php", "www/d1/s1.php", "www/site/uploads/s.php"}
+
+    def use(self, match):
+        indicators = scene.playbook()["indicators"]
+        indicators[0]["match"] = match
+        indicators[1]["match"] = {"sha256": ["a" * 64]}
+        self.file.write_text(json.dumps(scene.playbook(indicators)))
+
+    def split(self):
+        """Paths that a plan removes, with all their reasons, and those that it lists for review."""
+        plan = self.scene.make_plan()
+
+        def reasons(rows):
+            return {row["address"]: " / ".join(f"{why['kind']}: {why['text']}" for why in row["why"]) for row in rows}
+        return reasons(plan["operations"]), reasons(plan["reviews"])
+
+    def test_reviewed_by_default_and_removed_where_the_policy_says_so(self):
+        mark = {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}
+        before = self.scene.tree()
+        for match in (mark, {"all": [{"path": ["**/*.php"]}, mark]}):
+            self.use(match)
+            for policy in (None, {"generic_content": "review"}, {}):
+                self.scene.write_policy()
+                self.scene.policy.write_text(json.dumps({"format_version": 1, **(policy or {})}))
+                self.scene.policy = None if policy is None else self.scene.policy
+                operations, reviews = self.split()
+                self.assertEqual((set(operations), set(reviews)), (set(), self.all))
+                for why in reviews.values():
+                    self.assertIn("review: rests on generic content alone", why)
+                    self.assertIn('"generic_content": "remove"', why)
+                shown = self.ok(self.scene.run("show", self.scene.plan_file)).out.decode()
+                self.assertIn("rests on generic content alone", shown)
+                self.ok(self.scene.apply())
+                self.assertEqual(self.scene.tree(), before)
+            self.scene.write_policy(generic_content="remove")
+            operations, reviews = self.split()
+            self.assertEqual((set(operations), set(reviews)), (self.all, set()))
+            for why in operations.values():
+                self.assertIn("policy: rests on generic content alone, which the policy lets remove", why)
+        self.ok(self.scene.apply())
+        self.assertFalse(self.placed.exists())
+        self.verified()
+
+    def test_a_named_place_is_exact(self):
+        mark = {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}
+        self.scene.policy = None
+        self.use({"all": [self.PLACE, mark]})
+        operations, reviews = self.split()
+        self.assertEqual((set(operations), reviews), ({"www/site/uploads/s.php"}, {}))
+        # One way of several: elsewhere the same indicator only reviews.
+        self.use({"any": [mark, {"all": [self.PLACE, mark]}]})
+        operations, reviews = self.split()
+        self.assertEqual(set(operations), {"www/site/uploads/s.php"})
+        self.assertEqual(set(reviews), self.all - set(operations))
+        # A digest needs no place.
+        self.use({"sha256": [scene.sha256(self.placed.read_bytes())]})
+        operations, reviews = self.split()
+        self.assertEqual((set(operations), reviews), ({"www/site/uploads/s.php"}, {}))
+
+    def test_a_plan_is_bound_to_the_policy_that_let_it_remove(self):
+        self.scene.write_policy(generic_content="remove")
+        self.scene.make_plan()
+        self.scene.write_policy(generic_content="review")
+        self.refused(self.scene.apply(), 4, "stale_plan", "the policy has changed")
+        self.assertTrue(self.placed.exists())
+
+    def test_check_warns(self):
+        ended = self.ok(self.scene.json("check", self.file)).json()
+        [found] = ended["files"]
+        self.assertEqual([(one["code"], one["severity"], one["pointer"]) for one in found["diagnostics"]],
+                         [("PW005", "warning", f"/indicators/{at}/match") for at in (0, 1)])
+        self.use({"all": [self.PLACE, {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}]})
+        [found] = self.ok(self.scene.json("check", self.file)).json()["files"]
+        self.assertEqual(found["diagnostics"], [])
+
+
 class Loosening(Policies):
     def test_no_member_of_a_playbook_reaches_the_policy(self):
         before = self.scene.manifest()
         for member in ("policy", "limits", "approval", "above_limit", "playbook_signers", "stages",
                        "minimum_revisions", "allow_older_revisions", "protected", "allowed_roots",
-                       "allowed_filesystems", "allow_hard_links", "vault", "max_files"):
+                       "allowed_filesystems", "allow_hard_links", "vault", "max_files",
+                       "generic_content"):
             for where in ("playbook", "indicator", "step", "scope"):
                 with self.subTest(member=member, where=where):
                     playbook = scene.playbook()

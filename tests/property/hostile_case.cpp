@@ -87,6 +87,7 @@ void HostileWorld::build() {
   mounted_ = make_canary_tree(root, ground_ + "/outside");
   scene_ = std::make_unique<Scene>(root, root + "/" + store_folder, keys_);
   scene_->policy.protected_globs = {policy_glob};
+  scene_->policy.generic_content_removes = true;  // the worst of what a playbook may reach
   if (fault_ == Fault::limits_loosened) {
     scene_->policy.max_files = scene_->policy.max_files_per_indicator = 1'000'000;
     scene_->policy.max_percent = 100;

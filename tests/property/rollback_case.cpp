@@ -153,6 +153,7 @@ class Case {
         scene_(ground_.tree(), ground_.store(), keys) {
     scene_.policy.max_files = scene_.policy.max_files_per_indicator = 1'000'000;
     scene_.policy.max_percent = 100;
+    scene_.policy.generic_content_removes = true;  // what looks for text names no place
     scene_.policy.small_scope_files = 1000;
     scene_.policy.allow_hard_links = random_.chance(50);
     scene_.policy.max_sealed_bytes = random_.chance(5) ? 65536 : 256u << 20;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "remediate/playbook/evidence.h"
 #include "remediate/playbook/reader.h"
 
 namespace remediate::playbook {
