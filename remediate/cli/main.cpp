@@ -27,7 +27,28 @@ std::string default_store(remediate::host::Host& host) {
          "/.local/state/remediate";
 }
 
-int report_error(const Global& global, const remediate::Error& error) {
+/// For errors of the system, which only whoever asked could say more about.
+std::string_view usual_remedy(remediate::Code code) {
+  using remediate::Code;
+  switch (code) {
+    case Code::not_found:
+      return "look at the spelling, and whether it is still there";
+    case Code::already_exists:
+      return "choose another name, or move away what has it: nothing was overwritten";
+    case Code::permission:
+      return "run as root, or as the owner of what is named";
+    case Code::refused:
+    case Code::bad_input:
+      return "look at what is named, and name another where it is not what was meant";
+    case Code::io:
+      return "look for errors of the disk in the system's log, then try again";
+    default:
+      return "";
+  }
+}
+
+int report_error(const Global& global, remediate::Error error) {
+  if (error.remedy.empty()) error.remedy = usual_remedy(error.code);
   if (global.json()) {
     // Nothing more can be done when even the error cannot be written.
     (void)remediate::cli::print(remediate::report::error_json(error));
@@ -84,7 +105,10 @@ int run(int count, char** words) {
         global.format = "json";
     for (int index = 1; index < count; ++index)
       if (std::string_view(words[index]) == "--format=json") global.format = "json";
-    report_error(global, {remediate::Code::usage, remediate::display(error.what()),
+    std::string message = error.what();
+    if (app.get_subcommands().empty() && !app.remaining().empty())
+      message = "there is no command " + app.remaining().front();
+    report_error(global, {remediate::Code::usage, remediate::display(message),
                           "`remediate --help`, `remediate COMMAND --help`"});
     return exit_usage;
   }

@@ -265,8 +265,8 @@ class Bounds(Yara):
                     fields = pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(") ", 1)[1]
                 except OSError:
                     continue
-                # Two seconds of a worker's own time: only the hostile file costs that.
-                if int(fields.split()[11]) > 2 * os.sysconf("SC_CLK_TCK"):
+                # A second of a worker's own time: only the hostile file costs that.
+                if int(fields.split()[11]) > os.sysconf("SC_CLK_TCK"):
                     return child
             return None
         start = time.monotonic()
