@@ -309,6 +309,22 @@ class Errors(Case):
         self.refused(self.scene.execute([scene.REMEDIATE, "--format=json", "nonsense"]), 64,
                      "usage")
 
+    def test_an_unknown_command_is_named(self):
+        self.assertIn(b"there is no command frobnicate", self.scene.run("-q", "frobnicate", "x").err)
+
+    def test_errors_of_the_system_say_what_to_do(self):
+        book = self.scene.playbooks[0]
+        for code, arguments in (("not_found", ("apply", "missing.json")),
+                                ("not_found", ("plan", "--root", "/missing", "-p", book)),
+                                ("refused", ("plan", "--root", book, "-p", book)),
+                                ("refused", ("check", self.scene.root)),
+                                ("not_found", ("plan", "--root", self.scene.root, "-p", book,
+                                               "-o", "/missing/plan.json"))):
+            with self.subTest(arguments=arguments):
+                error = self.scene.json(*arguments).json()["error"]
+                self.assertEqual(error["code"], code)
+                self.assertNotEqual(error["remedy"], "")
+
     def test_what_to_do_can_be_typed_as_it_stands(self):
         """The commands that a text quotes name the store and the policy of this call."""
         self.scene.write_policy()
