@@ -140,6 +140,10 @@ class DirectoryReset {
   const DirectoryValue& planned_;
 };
 
+std::string changed_since(const DirectoryValue& recorded, const Value& now) {
+  return recorded.attribute + " is now " + shown(now) + ": somebody else changed it since";
+}
+
 Restored put_back(setting::DirectoryService& directory, const DirectoryValue& recorded) {
   auto now = current_value(directory, recorded);
   if (!now) {
@@ -148,9 +152,7 @@ Restored put_back(setting::DirectoryService& directory, const DirectoryValue& re
   }
   if (*now == recorded.before) return {true, "restored", ""};
   if (*now != recorded.after)
-    return {false, "conflict",
-            recorded.attribute + " is now " + shown(*now) +
-                ": somebody else changed it since; nothing was done"};
+    return {false, "conflict", changed_since(recorded, *now) + "; nothing was done"};
   SwapResult swapped = swap(directory, recorded, recorded.after, recorded.before);
   if (swapped.how == Swapped::done) return {true, "restored", ""};
   const bool conflict = swapped.how == Swapped::not_done && swapped.why.code == Code::changed;
@@ -170,6 +172,13 @@ Result<std::vector<std::string>> directory_drift(setting::DirectoryService& dire
     reasons.push_back(planned.attribute + " is now " + shown(*now) + ", approved was " +
                       shown(planned.before));
   return reasons;
+}
+
+std::string directory_obstacle(setting::DirectoryService& directory,
+                               const DirectoryValue& recorded) {
+  const auto now = current_value(directory, recorded);
+  if (!now) return reason_of(now.error());
+  return *now == recorded.before || *now == recorded.after ? "" : changed_since(recorded, *now);
 }
 
 Result<void> reset_directory_value(Session& session, OperationState& operation) {

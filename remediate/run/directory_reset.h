@@ -18,4 +18,8 @@ namespace remediate::run {
 [[nodiscard]] Result<std::vector<std::string>> directory_drift(setting::DirectoryService& directory,
                                                                const DirectoryValue& planned);
 
+/// What keeps a change from being taken back as the directory looks now; empty when nothing does.
+[[nodiscard]] std::string directory_obstacle(setting::DirectoryService& directory,
+                                             const DirectoryValue& recorded);
+
 }  // namespace remediate::run

@@ -10,6 +10,7 @@
 #include "remediate/run/file_removal.h"
 #include "remediate/run/line_order.h"
 #include "remediate/run/restore.h"
+#include "remediate/run/rollback_preview.h"
 #include "remediate/run/verify.h"
 
 namespace remediate::run {
@@ -55,48 +56,6 @@ Result<std::vector<OperationState*>> select(Run& run, const std::vector<std::str
   }
   std::ranges::reverse(selected);
   return selected;
-}
-
-/// Why a file could not go back to its place as it looks now; empty when it could.
-std::string in_the_way(const host::Directory& root, const OperationState& operation) {
-  const quarantine::Entry& entry = operation.entry;
-  if (operation.operation->action != plan::Action::quarantine) return {};
-  const auto folder = root.open_directory(entry.path.parent(), host::Mounts::cross);
-  if (!folder) return "its folder cannot be opened: " + reason_of(folder.error());
-  const auto facts = (*folder)->stat();
-  if (facts && !same_file(facts->id, entry.parent, false))
-    return "its folder is not the one that was recorded";
-  const auto taken = (*folder)->stat_entry(entry.path.name());
-  if (taken && !same_file(taken->id, entry.metadata.stat.id, false) &&
-      !same_file(taken->id, operation.built, false))
-    return "its name is taken by another file";
-  return {};
-}
-
-RunReport preview(const host::Directory& root, const Run& run,
-                  const std::vector<OperationState*>& selected) {
-  RunReport report{run.name,   run.plan.plan.plan_id,
-                   "rollback", selected.empty() ? "nothing_to_do" : "planned",
-                   false,      "",
-                   {},         {}};
-  for (const OperationState* operation : selected) {
-    const bool from_object = operation->state == State::finalized;
-    const bool directory = operation->entry.directory.has_value();
-    const std::string obstacle = in_the_way(root, *operation);
-    report.operations.push_back(
-        {operation->operation->id, std::string(plan::action_name(operation->operation->action)),
-         operation->operation->address, obstacle.empty() ? "would_restore" : "would_conflict",
-         !obstacle.empty() ? obstacle + "; --outbox DIR would put a copy there"
-         : directory       ? "in the directory, where it still has our value; not tried now"
-         : from_object     ? "from the sealed object, with the recovery key; not tried now"
-                           : "from the hold; not tried now"});
-  }
-  for (std::string& warning : lines_without_files(run, [&](const OperationState& one) {
-         return std::ranges::find(selected, &one) != selected.end();
-       }))
-    report.notices.push_back(std::move(warning));
-  report.notices.emplace_back("dry run: nothing was changed");
-  return report;
 }
 
 /// Every selected operation is recorded as wanted before the first is touched, so that a crash
@@ -160,9 +119,9 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
   TRY_LET(Run run, load_run(store, name));
   TRY(require_evidence(store, run));
   TRY_LET(const std::vector<OperationState*> selected, select(run, options.only));
-  if (options.dry_run) return preview(root, run, selected);
+  if (options.dry_run) return preview_rollback(store, root, run, selected, options);
   if (selected.empty()) {
-    RunReport report = preview(root, run, selected);
+    RunReport report = preview_rollback(store, root, run, selected, options);
     report.notices = {"nothing of this run is left to be put back"};
     return report;
   }

@@ -68,8 +68,15 @@ Result<const quarantine::Vault::HoldDirectory*> Session::hold(const host::Direct
 }
 
 Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entry& entry) const {
+  return open_hold_of(store, root, run.name, entry);
+}
+
+Result<std::unique_ptr<host::Directory>> open_hold_of(const Store& store,
+                                                      const host::Directory& root,
+                                                      const std::string& run,
+                                                      const quarantine::Entry& entry) {
   if (entry.hold == quarantine::HoldPlace::store)
-    return store.vault().open_hold(entry.hold, store.root(), run.name);
+    return store.vault().open_hold(entry.hold, store.root(), run);
   // The nearest folder that is still there is on the same mount.
   for (RawPath path = entry.path.parent();; path = path.parent()) {
     auto directory = root.open_directory(path, host::Mounts::cross);
@@ -81,7 +88,7 @@ Result<std::unique_ptr<host::Directory>> Session::hold_of(const quarantine::Entr
       return fail(Code::changed,
                   "the file system that " + entry.path.display() + " was on is not there",
                   "mount it where it was, and try again");
-    return store.vault().open_hold(entry.hold, **directory, run.name);
+    return store.vault().open_hold(entry.hold, **directory, run);
   }
 }
 

@@ -104,6 +104,12 @@ class Session {
   std::map<std::pair<std::uint64_t, std::uint64_t>, quarantine::Vault::HoldDirectory> holds_{};
 };
 
+/// Session::hold_of() for who only looks.
+[[nodiscard]] Result<std::unique_ptr<host::Directory>> open_hold_of(const Store& store,
+                                                                    const host::Directory& root,
+                                                                    const std::string& run,
+                                                                    const quarantine::Entry& entry);
+
 /// Same device, or same volume where the device number has changed with a mount or a boot.
 [[nodiscard]] bool same_file_system(const FileId& a, const FileId& b);
 /// Same inode of the same file system; with `same_boot` of the same device and mount.

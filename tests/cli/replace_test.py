@@ -218,6 +218,8 @@ class Replace(Pages):
         self.page.write_bytes(b"updated by the vendor\n")
         ended = self.scene.json("verify", run)
         self.assertIn("no longer at its place", self.ok(ended).out.decode())
+        document = self.ok(self.scene.json("rollback", run, "--dry-run")).json()
+        self.assertEqual(self.outcome(document), "would_conflict")
         document = self.ok(self.scene.json("rollback", run), 6).json()
         self.assertEqual(self.outcome(document), "conflict")
         self.assertEqual(self.page.read_bytes(), b"updated by the vendor\n")

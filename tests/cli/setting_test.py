@@ -65,9 +65,21 @@ class Setting(Case):
         self.assertEqual((state.st_mode, state.st_uid, state.st_gid),
                          (self.state.st_mode, self.state.st_uid, self.state.st_gid))
 
+    def preview(self, run):
+        """What a dry run of the rollback says of the settings; it changes nothing."""
+        before = self.scene.tree()
+        document = self.ok(self.scene.json("rollback", run, "--dry-run")).json()
+        self.assertEqual(self.scene.tree(), before)
+        return [(o["outcome"], o["reason"]) for o in document["operations"]
+                if o["action"] == "reset_setting"]
+
     def test_undo_of_an_untouched_file_is_exact(self):
         before = self.scene.tree()
         run = self.applied()
+        previewed = self.preview(run)
+        self.assertTrue(previewed)
+        self.assertEqual({outcome for outcome, _ in previewed}, {"would_restore"})
+        self.assertNotIn("others", str(previewed))
         self.ok(self.scene.json("rollback", run))
         self.assertEqual(self.scene.tree(), before)
         self.assertEqual(self.config.stat().st_ino, self.state.st_ino)
@@ -76,6 +88,9 @@ class Setting(Case):
         run = self.applied()
         self.edit('<binding protocol="http" bindingInformation="*:80:" />',
                   '<binding protocol="http" bindingInformation="*:8080:" />')
+        previewed = self.preview(run)
+        self.assertEqual({outcome for outcome, _ in previewed}, {"would_restore"})
+        self.assertIn("what others changed since would be kept", previewed[0][1])
         document = self.ok(self.scene.json("rollback", run)).json()
         kept = [o for o in document["operations"] if o["id"] in self.settings(document)]
         self.assertTrue(any("later edits" in o.get("reason", "") for o in kept), kept)
@@ -92,7 +107,11 @@ class Setting(Case):
                   r'    <virtualDirectory path="/auth/help" physicalPath="D:\Help" />')
         now = self.config.read_bytes()
         state = self.config.stat()
+        previewed = self.preview(run)
         document = self.ok(self.scene.json("rollback", run), 6).json()
+        self.assertEqual([outcome == "would_conflict" for outcome, _ in previewed],
+                         [o["outcome"] == "conflict" for o in document["operations"]
+                          if o["action"] == "reset_setting"])
         failed = [o for o in document["operations"] if o["outcome"] == "conflict"]
         self.assertEqual({o["id"] for o in failed} - self.settings(document), set())
         self.assertTrue(failed and all(o["reason"] for o in failed))
@@ -116,6 +135,7 @@ class Setting(Case):
     def test_file_gone(self):
         run = self.applied()
         self.config.unlink()
+        self.assertEqual({outcome for outcome, _ in self.preview(run)}, {"would_conflict"})
         document = self.ok(self.scene.json("rollback", run), 6).json()
         self.assertIn("gone", "".join(o.get("reason", "") for o in document["operations"]))
         self.assertFalse(self.config.exists())
