@@ -143,6 +143,9 @@ TEMPLATE_TEST_CASE("one indicator, one operation, then the rest", "[cycle]", Mem
   const RunReport preview = must(world.rollback(applied.run, only));
   CHECK(preview.operations.front().outcome == "would_restore");
   CHECK_FALSE(world.exists("www/sub/shell-b.php"));
+  only.only.clear();
+  for (const OperationReport& one : must(world.rollback(applied.run, only)).operations)
+    CHECK(one.outcome == "would_restore");
 
   CHECK(must(world.rollback(applied.run)).status == "done");
   const Snapshot after = world.snapshot();

@@ -121,7 +121,15 @@ TEST_CASE("what others write is never overwritten", "[directory]") {
   }
   SECTION("after the run") {
     const RunReport applied = must(world.apply(plan));
+    RollbackOptions look;
+    look.dry_run = true;
+    CHECK(operation(must(world.rollback(applied.run, look)), address).outcome == "would_restore");
     fixture.write(theirs);
+    CHECK(operation(must(world.rollback(applied.run, look)), address).outcome == "would_conflict");
+    world.exchange = nullptr;
+    CHECK(operation(must(world.rollback(applied.run, look)), address).reason.find("--directory") !=
+          std::string::npos);
+    world.exchange = &fixture.directory;
     const RunReport back = must(world.rollback(applied.run));
     CHECK(operation(back, address).outcome == "conflict");
   }
