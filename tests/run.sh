@@ -123,8 +123,8 @@ fi
 if [[ $mode == full ]] && stage 300 configure-tsan cmake --preset tsan &&
   stage 2400 build-tsan cmake --build --preset tsan --target unit_observe unit_match contract_host; then
   stage 1200 tsan-match build/tsan/tests/unit_match
-  # Left out is what ThreadSanitizer makes slower by hours: 20,000 folders in each other, and limits
-  # of time that are measured.
+  # Left out: 20,000 folders in each other, which take hours there, and what runs behind the walls of
+  # a confined process.
   stage 1200 tsan-observe build/tsan/tests/unit_observe '~what lies deeper than the bound is told'
   stage 1200 tsan-workers build/tsan/tests/contract/contract_host 'workers*' '~workers: asked*'
 fi
