@@ -125,8 +125,8 @@ if [[ $mode == full ]] && stage 300 configure-tsan cmake --preset tsan &&
   stage 1200 tsan-match build/tsan/tests/unit_match
   # Left out: 20,000 folders in each other, which take hours there, and what runs behind the walls of
   # a confined process.
-  stage 1200 tsan-observe build/tsan/tests/unit_observe '~what lies deeper than the bound is told'
-  stage 1200 tsan-workers build/tsan/tests/contract/contract_host 'workers*' '~workers: asked*'
+  stage 1200 tsan-observe build/tsan/tests/unit_observe -w NoTests '~what lies deeper than the bound is told'
+  stage 1200 tsan-workers build/tsan/tests/contract/contract_host -w NoTests 'workers*' '~workers: asked*'
 fi
 
 if stage 300 configure-fuzz cmake --preset clang &&

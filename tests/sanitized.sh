@@ -10,7 +10,7 @@ case $name in
   tamper)
     scenes=("a store: crashed" "approvals*")
     [[ $whole ]] && scenes=("a store: "{applied,rolled_back,finalized,stopped,crashed} "approvals*")
-    for scene in "${scenes[@]}"; do "$build/tamper/tamper_sweep" "$scene"; done
+    for scene in "${scenes[@]}"; do "$build/tamper/tamper_sweep" -w NoTests "$scene"; done
     ;;
   rollback) "$build/property/rollback_property" --cases "$([[ $whole ]] && echo 1000 || echo 60)" ;;
   playbooks) "$build/property/hostile_playbooks" --cases "$([[ $whole ]] && echo 10000 || echo 400)" ;;
@@ -18,6 +18,6 @@ case $name in
     [[ $whole ]] || export REMEDIATE_RACE_TRIES=1000
     for race in capture restore removal; do "$build/race/race_$race"; done
     ;;
-  power) "$build/durability/lost_writes" "$([[ $whole ]] && echo '*' || echo '[planted]')" ;;
+  power) "$build/durability/lost_writes" -w NoTests "$([[ $whole ]] && echo '~[.again]' || echo '[planted]')" ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac

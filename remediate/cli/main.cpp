@@ -40,8 +40,6 @@ std::string_view usual_remedy(remediate::Code code) {
     case Code::refused:
     case Code::bad_input:
       return "look at what is named, and name another where it is not what was meant";
-    case Code::io:
-      return "look for errors of the disk in the system's log, then try again";
     default:
       return "";
   }
@@ -106,8 +104,9 @@ int run(int count, char** words) {
     for (int index = 1; index < count; ++index)
       if (std::string_view(words[index]) == "--format=json") global.format = "json";
     std::string message = error.what();
-    if (app.get_subcommands().empty() && !app.remaining().empty())
-      message = "there is no command " + app.remaining().front();
+    if (const auto left = app.remaining(); app.get_subcommands().empty() && !left.empty())
+      message = (left.front().starts_with('-') ? "there is no option " : "there is no command ") +
+                left.front();
     report_error(global, {remediate::Code::usage, remediate::display(message),
                           "`remediate --help`, `remediate COMMAND --help`"});
     return exit_usage;

@@ -63,7 +63,7 @@ std::string with_places(const Global& global, std::string text) {
   if (global.store != global.usual_store) places += " --store " + display(quoted(global.store));
   if (!global.policy.empty()) places += " --policy " + display(quoted(global.policy));
   if (places.empty()) return text;
-  constexpr std::string_view start = "remediate", indented = "      ";
+  constexpr std::string_view start = "remediate", indented = "    ";
   constexpr std::array<std::string_view, 10> commands = {"apply", "approve", "finalize", "init",
                                                          "list",  "plan",    "resume",   "rollback",
                                                          "show",  "verify"};

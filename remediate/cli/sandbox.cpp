@@ -42,7 +42,12 @@ Outbox* outbox() { return active; }
 
 Result<int> run_confined(Global& global, const Action& action,
                          const std::function<int(const Error&)>& report) {
-  for (const std::string& path : *global.confined) TRY(expect_free(global, path));
+  for (const std::string& path : *global.confined) {
+    TRY(expect_free(global, path));
+    if (!path.empty() && std::ranges::count(*global.confined, path) > 1)
+      return fail(Code::usage, display(path) + " is named for two outputs",
+                  "give each a name of its own");
+  }
   if (!global.sandbox) {
     message(global, "notice: not sandboxed: --no-sandbox was given");
     return action();

@@ -9,8 +9,9 @@ namespace {
 /// Instructions times bytes.
 constexpr std::uint64_t work_of_piece = 20'000'000;
 constexpr std::uint64_t shortest_piece = 1024;
-/// Longer where each begins at the start, so that few of them read the same again.
+/// So many pieces of a text are searched at once where matches have no bound.
 constexpr std::size_t growth = 5;
+constexpr double patience = 3;
 
 }  // namespace
 
@@ -27,10 +28,62 @@ std::size_t piece_length(std::uint64_t instructions) {
       std::max(work_of_piece / std::max<std::uint64_t>(instructions, 1), shortest_piece));
 }
 
+namespace {
+
+using Ended = Sought::Ended;
+
+/// Without a bound a match can begin anywhere, so what is asked has to begin where the text does.
+/// Windows alone show first whether the whole can be searched in time.
+class FromStart {
+ public:
+  FromStart(const RE2& expression, std::string_view text, SearchClock::time_point until)
+      : expression_(expression), text_(text.data(), text.size()), until_(until) {}
+
+  Sought search(std::size_t piece) {
+    for (std::size_t start = 0; start < text_.size(); start += piece) {
+      const std::size_t end = start + std::min(piece, text_.size() - start);
+      if (look(start, end)) return {Ended::found, match_};
+      // Building the automaton's states takes time once; what is as slow again stays so.
+      if (!fits(end - start) && (look(start, end), !fits(end - start)))
+        return {Ended::out_of_time, {}};
+    }
+    for (std::size_t end = piece;; end *= 2) {
+      end = std::min(end, text_.size());
+      if (look(0, end)) return {Ended::found, match_};
+      if (end == text_.size()) return {Ended::absent, {}};
+      if (!fits(end)) return {Ended::out_of_time, {}};
+    }
+  }
+
+ private:
+  bool look(std::size_t start, std::size_t end) {
+    const auto before = SearchClock::now();
+    const bool matched = expression_.Match(text_, start, end, RE2::UNANCHORED, &match_, 1);
+    took_ = SearchClock::now() - before;
+    return matched;
+  }
+  /// Whether the whole text can be searched in a few times what is left, at the pace of the last
+  /// `length` bytes: the slowest of them are no measure of all.
+  [[nodiscard]] bool fits(std::size_t length) const {
+    const double pace = static_cast<double>(took_.count()) / static_cast<double>(length);
+    return pace * static_cast<double>(text_.size()) <=
+           patience * static_cast<double>((until_ - SearchClock::now()).count());
+  }
+
+  const RE2& expression_;
+  const re2::StringPiece text_;
+  const SearchClock::time_point until_;
+  re2::StringPiece match_;
+  std::chrono::nanoseconds took_{};
+};
+
+}  // namespace
+
 Sought search_in_pieces(const RE2& expression, std::optional<std::size_t> longest,
                         std::string_view text, SearchClock::time_point until, std::size_t piece) {
-  using Ended = Sought::Ended;
   const bool slides = longest && *longest <= piece / 2;
+  if (!slides && text.size() > piece * growth)
+    return FromStart(expression, text, until).search(piece);
   if (!slides) piece *= growth;
   const re2::StringPiece whole(text.data(), text.size());
   re2::StringPiece match;
@@ -39,12 +92,11 @@ Sought search_in_pieces(const RE2& expression, std::optional<std::size_t> longes
     const bool last = end == text.size();
     const bool matched = expression.Match(whole, start, end, RE2::UNANCHORED, &match, 1);
     // Close to the end of a piece it may be another one, or end later, in the whole text.
-    if (matched &&
-        (last || !slides || static_cast<std::size_t>(match.data() - text.data()) + *longest <= end))
+    if (matched && (last || static_cast<std::size_t>(match.data() - text.data()) + *longest <= end))
       return {Ended::found, match};
     if (last) return {Ended::absent, {}};
     if (SearchClock::now() >= until) return {Ended::out_of_time, {}};
-    if (slides) start = end - std::min(end, *longest);
+    start = end - std::min(end, *longest);
   }
 }
 

@@ -22,8 +22,10 @@ struct Sought {
 
 /// Looks for an expression, at the clock after each piece. Where its matches have at most `longest`
 /// bytes, and two of them fit into a piece, the match is the one that RE2 finds in the whole text.
-/// Else each piece, five times as long, begins where the text does: then a match that ends in an
-/// earlier piece comes before one that begins earlier and ends later.
+/// Else each piece is searched alone, to see how long the whole would take, and then longer and
+/// longer parts from the start: whether there is a match is exact, but it may be another than the
+/// first. The last part is one call that nothing interrupts: it may take longer than its pieces did
+/// where what it holds at the beginning makes its end slow.
 [[nodiscard]] Sought search_in_pieces(const RE2& expression, std::optional<std::size_t> longest,
                                       std::string_view text, SearchClock::time_point until,
                                       std::size_t piece);

@@ -159,6 +159,7 @@ class Reader {
       const std::size_t end = text_.find("\\E", at_);
       const std::size_t length = std::min(end, text_.size()) - at_;
       at_ = end == std::string_view::npos ? text_.size() : end + 2;
+      unclear_ = unclear_ || ahead("{");                      // a count is of its last byte only
       return {length == 0 ? 0 : length - 1, capped(length)};  // what follows repeats the last one
     }
     if (c == 'A' || c == 'z' || c == 'b' || c == 'B') return {0, 0};

@@ -41,13 +41,20 @@ std::vector<std::string> spellings(std::string_view component) {
 }
 
 /// A name without wildcards is one; beside a wildcard it takes some characters.
+/// The first member of a class may be its own closing bracket.
+std::size_t end_of_class(std::string_view text, std::size_t open) {
+  std::size_t first = open + 1;
+  if (first < text.size() && (text[first] == '!' || text[first] == '^')) ++first;
+  return std::min(text.find(']', first + 1), text.size() - 1);
+}
+
 bool names(std::string_view text) {
   std::size_t characters = 0;
   bool wildcard = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '*' || text[i] == '?' || text[i] == '[') {
       wildcard = true;
-      if (text[i] == '[') i = std::min(text.find(']', i + 2), text.size() - 1);
+      if (text[i] == '[') i = end_of_class(text, i);
     } else {
       if (text[i] == '\\') ++i;
       ++characters;

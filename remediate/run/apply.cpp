@@ -367,7 +367,7 @@ Result<Drift> drift_of(const host::Directory& root, const plan::Operation& opera
                             " name(s) (hard links), approved were " +
                             std::to_string(then.stat.links));
   std::ranges::move(metadata_differences(then, now), std::back_inserter(drift.reasons));
-  TRY_LET(const std::string digest, file_sha256(**file));
+  TRY_LET(const std::string digest, file_sha256(**file, then.stat.size));
   if (digest != operation.precondition.sha256)
     drift.reasons.push_back("its sha256 is now " + digest + ", approved was " +
                             operation.precondition.sha256);

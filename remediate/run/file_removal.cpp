@@ -295,7 +295,7 @@ class Batch {
   /// Without a sealed copy the digest is still checked, so that nothing else was taken.
   Result<void> check_unsealed(Item& item) {
     OperationState& operation = *item.operation;
-    auto digest = file_sha256(*item.file);
+    auto digest = file_sha256(*item.file, operation.entry.metadata.stat.size);
     if (digest && *digest != operation.entry.sha256)
       return put_back(item,
                       "its content changed after the plan was made: sha256 is now " + *digest);

@@ -26,7 +26,7 @@ Result<void> remove_held(Session& session, OperationState& operation, bool& gone
   if (gone) return hold->sync();
   if (!file) return std::unexpected(std::move(file).error());
   TRY_LET(const FileStat stat, (*file)->stat());
-  TRY_LET(const std::string digest, file_sha256(**file));
+  TRY_LET(const std::string digest, file_sha256(**file, entry.metadata.stat.size));
   if (digest != entry.sha256)
     return fail(Code::changed, "the held original is not what was captured: sha256 " + digest,
                 "look who changed it; it was left alone");

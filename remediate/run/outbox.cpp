@@ -42,18 +42,20 @@ class OutboxCopy {
  public:
   OutboxCopy(Session& session, const RollbackOptions& options, const OperationState& operation,
              const host::File* held)
-      : session_(session), options_(options), entry_(operation.entry), held_(held) {}
+      : session_(session),
+        options_(options),
+        entry_(operation.entry),
+        held_(held),
+        never_identified_(operation.before_restore == State::intended ||
+                          operation.before_restore == State::not_done) {}
 
   /// The path of the copy, which is whole and durable.
   Result<std::string> make() {
     if (held_ == nullptr && (!options_.recovery || entry_.object.empty()))
       return fail(Code::not_found,
                   "it is not in the hold, and its sealed copy needs --recovery-key");
-    // From the hold it may be a file that nobody approved: then it is its own measure.
     wanted_ = entry_.sha256;
-    if (held_ != nullptr) {
-      TRY_LET(wanted_, file_sha256(*held_));
-    }
+    if (held_ != nullptr) TRY(judge_held());
     TRY_LET(const auto outbox, session_.host.make_root(options_.outbox));
     const std::string name = session_.run.name + "-" + entry_.id;
     TRY_LET(const bool there, is_there(*outbox, name));
@@ -63,6 +65,22 @@ class OutboxCopy {
   }
 
  private:
+  /// What nobody identified is its own measure. What was captured and is another file now was
+  /// written to in the hold: then only the sealed copy is evidence.
+  Result<void> judge_held() {
+    if (never_identified_) {
+      TRY_LET(wanted_, file_sha256(*held_));
+      return {};
+    }
+    TRY_LET(const std::string digest, file_sha256(*held_, entry_.metadata.stat.size));
+    if (digest == entry_.sha256) return {};
+    if (!options_.recovery || entry_.object.empty())
+      return fail(Code::corrupt, "the held file is not what was captured (sha256 " + digest + ")",
+                  "--recovery-key takes the sealed copy");
+    held_ = nullptr;
+    return {};
+  }
+
   /// An earlier rollback put it there; anything else under that name is an error.
   Result<bool> is_there(const host::Directory& outbox, const std::string& name) const {
     const auto file = outbox.open_file(name, host::Access::read);
@@ -123,6 +141,7 @@ class OutboxCopy {
   const RollbackOptions& options_;
   const quarantine::Entry& entry_;
   const host::File* held_;
+  bool never_identified_;
   std::string wanted_;  // sha256
 };
 

@@ -77,7 +77,7 @@ class FileRestore {
     if (!file)
       return Restored{false, "failed",
                       "it was put back and is not there: " + reason_of(file.error())};
-    auto digest = file_sha256(**file);
+    auto digest = file_sha256(**file, entry_.metadata.stat.size);
     if (!digest) return Restored{false, "failed", reason_of(digest.error())};
     if (*digest != entry_.sha256)
       return Restored{false, "failed", "what is at its place has sha256 " + *digest};
@@ -185,7 +185,7 @@ class FileRestore {
     // An inode number that was freed may be another file's today.
     const auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file) return false;
-    const auto digest = file_sha256(**file);
+    const auto digest = file_sha256(**file, entry_.metadata.stat.size);
     return digest && *digest == entry_.sha256;
   }
 
@@ -199,7 +199,7 @@ class FileRestore {
     const bool from_object = operation_.before_restore == State::finalized ||
                              operation_.before_restore == State::finalizing;
     if (!from_object && same_file(stat->id, entry_.metadata.stat.id, false)) return true;
-    auto digest = file_sha256(**file);
+    auto digest = file_sha256(**file, entry_.metadata.stat.size);
     auto metadata = (*file)->metadata();
     if (!from_object || !digest || *digest != entry_.sha256 || !metadata) return false;
     Metadata wanted = entry_.metadata;  // check() sets its protection flags, which come last
@@ -245,8 +245,10 @@ class FileRestore {
       end({false, "failed", reason_of(stat.error())});
       return {};
     }
-    auto digest = file_sha256(held);
-    if (!digest) digest = file_sha256(held);  // a copy is worse than the file: read it once more
+    auto digest = file_sha256(held, entry_.metadata.stat.size);
+    if (!digest)
+      digest = file_sha256(
+          held, entry_.metadata.stat.size);  // a copy is worse than the file: read it once more
     if (!digest || *digest != entry_.sha256 || !same_file(stat->id, entry_.metadata.stat.id, false))
       return place_instead_of_held(
           digest ? "the held file is not what was captured (sha256 " + *digest + ")"
@@ -337,7 +339,7 @@ class FileRestore {
       auto twin = (*folder)->open_file(other.entry.path.name(), host::Access::read);
       if (!twin && may_differ(twin.error())) continue;
       if (!twin) return std::unexpected(std::move(twin).error());
-      TRY_LET(const std::string digest, file_sha256(**twin));
+      TRY_LET(const std::string digest, file_sha256(**twin, entry_.metadata.stat.size));
       TRY_LET(const Metadata metadata, (*twin)->metadata());
       Metadata wanted = entry_.metadata;  // the flags come last, in check()
       wanted.inode_flags = metadata.inode_flags;

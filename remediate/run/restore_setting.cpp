@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view removed_since =
     "the file is gone: somebody removed it since, and its name is free; nothing was done";
 
+constexpr std::string_view written_to =
+    "others wrote to the version that was displaced: it stays in the hold";
+
 class VersionRestore {
  public:
   VersionRestore(Session& session, const RollbackOptions& options, OperationState& operation)
@@ -145,7 +148,8 @@ class VersionRestore {
                              const std::string& sha256) const {
     TRY_LET(const auto file, hold_->open_file(name, host::Access::read));
     TRY_LET(const FileStat seen, file->stat());
-    TRY_LET(const std::string digest, sha256.empty() ? sha256 : file_sha256(*file));
+    TRY_LET(const std::string digest,
+            sha256.empty() ? sha256 : file_sha256(*file, max_setting_bytes));
     if (!same_file(seen.id, id, false) || digest != sha256) return true;
     TRY_LET(const FileStat now, hold_->stat_entry(name));
     if (!same_and_unwritten(seen, now)) return true;
@@ -162,7 +166,7 @@ class VersionRestore {
     if (!held && held.error().code == Code::not_found) return false;
     if (!held) return std::unexpected(std::move(held).error());
     TRY_LET(const FileStat stat, (*held)->stat());
-    TRY_LET(const std::string digest, file_sha256(**held));
+    TRY_LET(const std::string digest, file_sha256(**held, max_setting_bytes));
     if (digest == entry_.sha256 && same_file(stat.id, entry_.metadata.stat.id, false)) return true;
     if (options_.recovery && !entry_.object.empty()) return false;
     return fail(Code::corrupt, "the held original is not what was captured (sha256 " + digest + ")",
@@ -190,7 +194,7 @@ class VersionRestore {
     auto displaced = hold_->open_file(prepared, host::Access::read);
     if (displaced) {
       TRY_LET(const FileStat stat, (*displaced)->stat());
-      TRY_LET(const std::string digest, file_sha256(**displaced));
+      TRY_LET(const std::string digest, file_sha256(**displaced, max_setting_bytes));
       if (same_file(stat.id, read.id, false) && digest == read_sha256) return true;
     }
     // Nothing there, or no file: others did that. Any other error says nothing of others.
@@ -259,7 +263,8 @@ class VersionRestore {
     TRY_LET(const bool strange, drop_if_still(back_name(), made.id, entry_.after_sha256));
     TRY_LET(const bool stays, drop_if_ours(entry_.hold_name));
     if (flags != 0) TRY(protect(*held, flags));
-    if (stays || strange) restored.reason += " what is in the hold is another file and stays";
+    if (stays || strange)
+      restored.reason += (restored.reason.empty() ? "" : "; ") + std::string(written_to);
     TRY(hold_->sync());
     return restored;
   }
@@ -307,7 +312,7 @@ class VersionRestore {
     TRY_LET(const bool stays, drop_if_still(prepared, displaced.id, current.sha256));
     TRY(drop_derivable(before, after, undone));
     if (!exact) restored.reason = "merged: later edits by others were kept";
-    if (stays) restored.reason += " what is in the hold is another file and stays";
+    if (stays) restored.reason += (restored.reason.empty() ? "" : "; ") + std::string(written_to);
     return restored;
   }
 
@@ -336,9 +341,10 @@ class VersionRestore {
       return true;
     }));
     for (const std::string& name : left) {
-      TRY_LET(const std::string bytes, host::read_whole(*hold_, name, max_setting_bytes));
-      auto undone = undo_version(plan_, before, after, bytes);
-      if (bytes == placed || (undone && *undone == placed)) TRY(hold_->remove_file(name));
+      const auto bytes = host::read_whole(*hold_, name, max_setting_bytes);
+      if (!bytes) continue;  // it stays: what cannot be read may be anything
+      auto undone = undo_version(plan_, before, after, *bytes);
+      if (*bytes == placed || (undone && *undone == placed)) TRY(hold_->remove_file(name));
     }
     return hold_->sync();
   }

@@ -31,8 +31,16 @@ class Preview {
                                 ? "from the sealed object, with the recovery key"
                                 : "from the hold";
     Outlook outlook;
+    const bool key = options_.recovery.has_value();
     if (operation.entry.directory) {
       outlook = of_directory(*operation.entry.directory);
+    } else if (operation.state == State::finalized && !key) {
+      outlook = {true, "only the sealed copy is left, and it needs --recovery-key"};
+    } else if (operation.operation->action != plan::Action::reset_setting &&
+               operation.entry.metadata.privileged() &&
+               options_.privileges == host::Privileges::strip) {
+      outlook = {true,
+                 "it carries setuid, setgid or capabilities: --with-privileges puts them back"};
     } else if (operation.operation->action == plan::Action::quarantine) {
       const std::string obstacle = in_the_way(operation);
       outlook = obstacle.empty() ? would_restore(how) : Outlook{true, obstacle};
@@ -67,8 +75,9 @@ class Preview {
       return would_restore(
           "in the directory, where it still has our value (--directory FILE would look)");
     const std::string obstacle = directory_obstacle(*options_.directory, recorded);
-    return obstacle.empty() ? would_restore("in the directory, which has our value")
-                            : Outlook{true, obstacle};
+    return obstacle.empty()
+               ? would_restore("in the directory, which has our value or the old one already")
+               : Outlook{true, obstacle};
   }
 
   /// A file whose version was exchanged. Later changes of the same file were asked before this one:
@@ -88,7 +97,12 @@ class Preview {
     Version& current = known->second;
     if (current.sha256 == entry.sha256) return would_restore("it has the original's bytes already");
     auto before = held_original(entry);
-    if (!before && current.sha256 == entry.after_sha256) return would_restore(how);
+    const bool has_copy = options_.recovery && !entry.object.empty();
+    if (!before && !has_copy) return std::unexpected(std::move(before).error());
+    if (!before && current.sha256 == entry.after_sha256) {
+      current = {{}, entry.sha256};
+      return would_restore("from the sealed object, with the recovery key");
+    }
     if (!before)
       return would_restore(
           "others changed it since, and whether our change can be taken out of it is seen when the "
@@ -107,7 +121,8 @@ class Preview {
     TRY_LET(const auto hold, open_hold_of(store_, root_, run_.name, entry));
     TRY_LET(std::string bytes, host::read_whole(*hold, entry.hold_name, max_setting_bytes));
     if (crypto::sha256_hex(bytes) != entry.sha256)
-      return fail(Code::corrupt, "the held original is not what was captured");
+      return fail(Code::corrupt, "the held original is not what was captured",
+                  "--recovery-key uses the sealed copy");
     return bytes;
   }
 

@@ -92,9 +92,34 @@ Result<std::unique_ptr<host::Directory>> open_hold_of(const Store& store,
   }
 }
 
-Result<std::string> file_sha256(const host::File& file) {
-  host::FileSource source(file);
+namespace {
+
+/// The first bytes of a file, one more than are expected.
+class AtMost final : public ByteSource {
+ public:
+  AtMost(const host::File& file, std::uint64_t most) : source_(file), left_(most) {}
+  [[nodiscard]] Result<std::size_t> read(std::span<char> into) override {
+    if (longer_ || into.empty()) return 0;
+    TRY_LET(const std::size_t count, source_.read(into.first(static_cast<std::size_t>(
+                                         std::min<std::uint64_t>(into.size(), left_ + 1)))));
+    longer_ = count > left_;
+    left_ -= std::min<std::uint64_t>(count, left_);
+    return count;
+  }
+  [[nodiscard]] bool longer() const { return longer_; }
+
+ private:
+  host::FileSource source_;
+  std::uint64_t left_;
+  bool longer_ = false;
+};
+
+}  // namespace
+
+Result<std::string> file_sha256(const host::File& file, std::uint64_t most) {
+  AtMost source(file, std::min<std::uint64_t>(most, INT64_MAX));
   TRY_LET(crypto::StreamDigest digest, crypto::sha256_stream(source));
+  if (source.longer()) return "unknown: it has more than " + std::to_string(most) + " bytes";
   return std::move(digest.sha256);
 }
 

@@ -144,7 +144,10 @@ inline constexpr std::uint64_t space_margin = 64u << 20;
 /// may say that a file is as it was while a power cut can still take its flags.
 [[nodiscard]] Result<void> protect(host::File& file, std::uint32_t flags);
 /// The SHA-256 of an open file from its start.
-[[nodiscard]] Result<std::string> file_sha256(const host::File& file);
+/// What is no digest, and so equals none, for a file of more than `most` bytes: whoever has a file
+/// open can make it as long as they like.
+[[nodiscard]] Result<std::string> file_sha256(const host::File& file,
+                                              std::uint64_t most = UINT64_MAX);
 /// "why: cause" for an outcome's reason, with the remedy.
 [[nodiscard]] std::string reason_of(const Error& error);
 

@@ -241,7 +241,7 @@ class Exchange {
     if (!same_file(held.id, operation_.entry.metadata.stat.id, false))
       return fail(Code::changed, "another file took its place during the exchange",
                   "make a new plan");
-    TRY_LET(const std::string digest, file_sha256(original));
+    TRY_LET(const std::string digest, file_sha256(original, max_setting_bytes));
     if (digest != operation_.entry.sha256)
       return fail(Code::changed, "the file was written to during the exchange", "make a new plan");
     return {};
@@ -301,7 +301,7 @@ class Exchange {
   /// The version that was made here goes; what others wrote into it while it was served stays.
   Result<bool> drop_if_untouched(const std::string& held_name) const {
     TRY_LET(const auto file, hold_->open_file(held_name, host::Access::read));
-    TRY_LET(const std::string digest, file_sha256(*file));
+    TRY_LET(const std::string digest, file_sha256(*file, max_setting_bytes));
     if (digest != operation_.entry.after_sha256) return false;
     TRY(hold_->remove_file(held_name));
     return true;

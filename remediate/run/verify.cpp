@@ -338,7 +338,7 @@ class Verifier {
     auto file = parent.open_file(entry.path.name(), host::Access::read);
     if (!file) return false;
     const auto stat = (*file)->stat();
-    const auto digest = file_sha256(**file);
+    const auto digest = file_sha256(**file, entry.metadata.stat.size);
     return stat && same_file(stat->id, entry.metadata.stat.id, false) && digest &&
            *digest == entry.sha256;
   }
@@ -388,7 +388,7 @@ class Verifier {
                        (parent && is_at_its_place(*parent, entry) ? "; the original is at its place"
                                                                   : ""));
     if (!file) return error(where + " hold", reason_of(file.error()));
-    auto digest = file_sha256(**file);
+    auto digest = file_sha256(**file, entry.metadata.stat.size);
     if (!digest) return error(where + " hold", reason_of(digest.error()));
     if (*digest != entry.sha256)
       return error(where + " hold",

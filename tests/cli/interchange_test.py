@@ -331,6 +331,13 @@ class Sightings(Case):
 
 
 class Outputs(Case):
+    def test_two_outputs_of_one_name_are_refused(self):
+        both = self.scene.base / "both"
+        ended = self.scene.json("plan", "--root", self.scene.root, "-p", self.scene.playbooks[0],
+                                "-o", both, "--html", both)
+        self.refused(ended, 64, "usage", "two outputs")
+        self.assertFalse(both.exists())
+
     def test_no_command_overwrites_a_file(self):
         self.scene.shell()
         run = self.applied()

@@ -101,6 +101,7 @@ TEST_CASE("the longest match of an expression is read from its syntax") {
   CHECK(longest("(.{0,40}a){20}Z") == 821);
   CHECK(longest("\\x41\\x{41}\\101\\pN\\p{Greek}\\C[^]a]") == 7);
   CHECK(longest("\\Qa*b\\E") == 3);
+  CHECK_FALSE(longest("\\Qab\\E{0}c"));
   CHECK(longest("^\\bx$\\z") == 1);
   CHECK(longest("a{,5}") == 5);
   CHECK(longest("a{3") == 3);

@@ -447,8 +447,9 @@ void Scene::roll_back(Problems& problems) {
   note_degraded(ended);
   if (ended.text.find("`remediate resume ") != std::string::npos) {
     const Ended resumed = run(words(Recovery::resume), folder_);
-    // 3: it ended what was begun, and says that a part of it was not to be done.
-    if (resumed.code != 0 && resumed.code != 3)
+    // 3: it ended what was begun, and says that a part of it was not to be done. 6: the end of the
+    // rollback is what was missing, and what had failed before it is told; the next one does it.
+    if (resumed.code != 0 && resumed.code != 3 && resumed.code != 6)
       problems.push_back("resume, as rollback advises, exits with " + std::to_string(resumed.code) +
                          ": " + shown(resumed.text));
   }

@@ -282,8 +282,9 @@ void end_of(int status, Ended& ended) {
 class Registers {
  public:
   explicit Registers(pid_t thread) : thread_(thread) {
-    if (ptrace(PTRACE_GETREGS, thread, nullptr, &all_) != 0)
-      stop(std::string("PTRACE_GETREGS: ") + std::strerror(errno));
+    if (ptrace(PTRACE_GETREGS, thread, nullptr, &all_) == 0) return;
+    gone_ = errno == ESRCH;  // its process ended meanwhile
+    if (!gone_) stop(std::string("PTRACE_GETREGS: ") + std::strerror(errno));
   }
   [[nodiscard]] std::array<unsigned long long, 2> saved() const { return {all_.rdi, all_.rdx}; }
   /// At the entry. close(-1) has no effect and is allowed wherever a filter stands.
@@ -311,10 +312,11 @@ class Registers {
 
  private:
   void write() {
-    if (ptrace(PTRACE_SETREGS, thread_, nullptr, &all_) != 0)
+    if (!gone_ && ptrace(PTRACE_SETREGS, thread_, nullptr, &all_) != 0 && errno != ESRCH)
       stop(std::string("PTRACE_SETREGS: ") + std::strerror(errno));
   }
   pid_t thread_;
+  bool gone_ = false;
   user_regs_struct all_{};
 };
 #else

@@ -56,6 +56,24 @@ double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_P
 
 }  // namespace
 
+TEST_CASE("padding does not hide a match from a large expression without a bound") {
+  const std::string pattern =
+      "\\beval\\s*\\(\\s*(?:(?:system\\.text|convert)[a-z0-9_.()\\s]{1,120}\\(\\s*){0,4}needle"
+      "\\b[\\s\\S]{1,200}?[\"']mark[\"']";
+  RegexMatcher matcher;
+  const auto number = matcher.add(expression(pattern));
+  REQUIRE(number);
+  const double before = processor_seconds();
+  for (const char filler : {'x', ' ', '('}) {
+    const std::string text = std::string(12u << 20, filler) + " eval(needle,'a','mark')";
+    RegexMatcher::Search search(matcher, text);
+    const auto found = search.find(*number);
+    CAPTURE(filler, found.doubt);
+    CHECK(found.place.has_value());
+  }
+  CHECK(processor_seconds() - before < 4);
+}
+
 TEST_CASE("a file that is hostile to an expression costs bounded time and is told") {
   const std::string pattern = GENERATE(from_range(slow()));
   const bool portable = GENERATE(false, true);

@@ -49,10 +49,28 @@ TEST_CASE("a glob names a place when one of its components spells a folder or a 
     INFO(glob);
     CHECK(names_a_place(glob));
   }
-  for (const std::string glob :
-       {"**", "*", "**/*", "*.aspx", "**/*.aspx", "**/*.{aspx,ashx}", "**/*.aspx.cs", "**/?.php",
-        "**/[a-z]*.php", "**/*/*.php", "**/a*.php", "**/{shell,*}.php", "**/{shell,ab*}.aspx",
-        "**/.*", "**/*.*", "?/[!a]*/*.php", "**/*{.php,.phtml}", "**/{*,uploads}/**", ""}) {
+  for (const std::string glob : {"**",
+                                 "*",
+                                 "**/*",
+                                 "*.aspx",
+                                 "**/*.aspx",
+                                 "**/*.{aspx,ashx}",
+                                 "**/*.aspx.cs",
+                                 "**/?.php",
+                                 "**/[a-z]*.php",
+                                 "**/*/*.php",
+                                 "**/a*.php",
+                                 "**/{shell,*}.php",
+                                 "**/{shell,ab*}.aspx",
+                                 "**/.*",
+                                 "**/*.*",
+                                 "?/[!a]*/*.php",
+                                 "**/*{.php,.phtml}",
+                                 "**/{*,uploads}/**",
+                                 "**/*[!]zzz]*",
+                                 "**/*[]abc]*",
+                                 "**/[^]abcd]/**",
+                                 ""}) {
     INFO(glob);
     CHECK_FALSE(names_a_place(glob));
   }
