@@ -111,13 +111,14 @@ stage 600 debian-package tests/checks/package.sh build/release
 if stage 300 configure-asan cmake --preset asan &&
   stage 2400 build-asan cmake --build --preset asan --target sanitized_tests; then
   tests 2400 ctest-asan asan -R '^(unit|golden|contract|e2e_demo)'
-  for harness in tamper rollback playbooks races power; do
+  for harness in tamper rollback playbooks power; do
     if [[ $mode == full ]]; then
       stage 7200 "sanitized-$harness" tests/sanitized.sh build/asan "$harness" --whole
     else
       stage 600 "sanitized-$harness" tests/sanitized.sh build/asan "$harness"
     fi
   done
+  [[ $mode == full ]] && stage 7200 sanitized-races tests/sanitized.sh build/asan races
 fi
 
 if [[ $mode == full ]] && stage 300 configure-tsan cmake --preset tsan &&

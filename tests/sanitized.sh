@@ -15,8 +15,8 @@ case $name in
   rollback) "$build/property/rollback_property" --cases "$([[ $whole ]] && echo 1000 || echo 60)" ;;
   playbooks) "$build/property/hostile_playbooks" --cases "$([[ $whole ]] && echo 10000 || echo 400)" ;;
   races)
-    [[ $whole ]] || export REMEDIATE_RACE_TRIES=1000
-    for race in capture restore removal; do "$build/race/race_$race"; done
+    # Fewer tries than that show nothing: some shapes are won once in thousands.
+    for race in capture restore removal; do "$build/race/race_$race" -w NoTests; done
     ;;
   power) "$build/durability/lost_writes" -w NoTests "$([[ $whole ]] && echo '~[.again]' || echo '[planted]')" ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
