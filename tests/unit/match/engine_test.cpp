@@ -1,9 +1,7 @@
 #include "remediate/match/engine.h"
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,13 +9,17 @@
 #include <catch2/catch.hpp>
 
 #include "remediate/crypto/digest.h"
-#include "remediate/match/regex_matcher.h"
+#include "tests/unit/playbook/conditions.h"
 
 using namespace remediate;
 using namespace remediate::match;
 using remediate::observe::Need;
 using remediate::playbook::Authorises;
 using remediate::playbook::Condition;
+using remediate::playbook::leaf;
+using remediate::playbook::node;
+using remediate::playbook::regex;
+using remediate::playbook::yara;
 using Kind = Condition::Kind;
 
 namespace {
@@ -34,36 +36,6 @@ class Facts final : public observe::TargetSource {
     return facts;
   }
 };
-
-Condition leaf(Kind kind, std::vector<std::string> values = {}) {
-  Condition condition;
-  condition.kind = kind;
-  condition.values = std::move(values);
-  return condition;
-}
-
-Condition tree(Kind kind, std::vector<Condition> children) {
-  Condition condition;
-  condition.kind = kind;
-  condition.children = std::move(children);
-  return condition;
-}
-
-Condition regex(const std::string& pattern, bool wide = false, bool ignore_case = false) {
-  Condition condition = leaf(Kind::regex);
-  condition.pattern = pattern;
-  condition.ignore_case = ignore_case;
-  condition.encodings = {playbook::Encoding::ascii};
-  if (wide) condition.encodings = {playbook::Encoding::utf16le};
-  return condition;
-}
-
-Condition yara(const std::string& rules, std::int64_t min_score = 0) {
-  Condition condition = leaf(Kind::yara);
-  condition.rules = rules;
-  condition.min_score = min_score;
-  return condition;
-}
 
 playbook::Playbook book(std::vector<std::pair<std::string, Condition>> conditions) {
   playbook::Playbook made;
@@ -110,10 +82,6 @@ struct Run {
   observe::ScopeInstance scope;
   Facts facts;
 };
-
-RegexMatcher::Engines both_engines() {
-  return GENERATE(RegexMatcher::Engines::portable, RegexMatcher::Engines::fastest);
-}
 
 /// Each expression alone, and all in one pass by either engine: the results are the same.
 EngineOptions each_way() {
@@ -170,7 +138,7 @@ TEST_CASE("each kind of condition matches what it names and nothing else") {
 
 TEST_CASE("a match tells its reason, place, digest and facts") {
   Run run(book({{"one",
-                 tree(Kind::all, {regex("ev[a-z]l", false, true), leaf(Kind::path, {"a.aspx"})})}}),
+                 node(Kind::all, {regex("ev[a-z]l", false, true), leaf(Kind::path, {"a.aspx"})})}}),
           each_way());
   const std::string content = std::string(200, 'x') + "\x1b[EVALy" + std::string(200, 'z');
   run.see("a.aspx", content);
@@ -196,10 +164,10 @@ TEST_CASE("a match tells its reason, place, digest and facts") {
 
 TEST_CASE("trees of all, any and not") {
   const auto has = [](const std::string& text) { return regex(text); };
-  Run run(book({{"all", tree(Kind::all, {has("aa"), has("bb")})},
-                {"any", tree(Kind::any, {has("aa"), has("cc")})},
-                {"none", tree(Kind::negation, {tree(Kind::any, {has("aa"), has("bb")})})},
-                {"one", tree(Kind::all, {has("aa"), tree(Kind::negation, {has("bb")})})}}),
+  Run run(book({{"all", node(Kind::all, {has("aa"), has("bb")})},
+                {"any", node(Kind::any, {has("aa"), has("cc")})},
+                {"none", node(Kind::negation, {node(Kind::any, {has("aa"), has("bb")})})},
+                {"one", node(Kind::all, {has("aa"), node(Kind::negation, {has("bb")})})}}),
           each_way());
   CHECK(hits(run, "x", "aa bb") == Ids{"all", "any"});
   CHECK(hits(run, "x", "aa") == Ids{"any", "one"});
@@ -209,9 +177,9 @@ TEST_CASE("trees of all, any and not") {
 
 TEST_CASE("by path alone only what cannot match is skipped") {
   auto playbook =
-      book({{"named", tree(Kind::all, {leaf(Kind::path, {"owa/*.aspx"}), regex("x+y")})},
-            {"not", tree(Kind::all, {leaf(Kind::path, {"*.php"}),
-                                     tree(Kind::negation, {leaf(Kind::path, {"index.php"})})})}});
+      book({{"named", node(Kind::all, {leaf(Kind::path, {"owa/*.aspx"}), regex("x+y")})},
+            {"not", node(Kind::all, {leaf(Kind::path, {"*.php"}),
+                                     node(Kind::negation, {leaf(Kind::path, {"index.php"})})})}});
   Run run(std::move(playbook));
   const auto need = [&](const std::string& below) { return run.engine->need(run.scope, below); };
   CHECK(need("owa/a.aspx") == Need::content);
@@ -283,39 +251,6 @@ TEST_CASE("bytes above 0x7f are bytes, in files and in patterns") {
              "d") == Ids{});
 }
 
-TEST_CASE("many expressions find the same as each of them alone, short of memory too") {
-  const auto engines = both_engines();
-  std::vector<Condition> conditions;
-  for (int i = 0; i < 60; ++i) {
-    conditions.push_back(regex("k" + std::to_string(i) + "[a-f]*z", false, i % 2 == 0));
-    conditions.push_back(regex("[a-z]+" + std::to_string(i) + ".{3,40}q"));
-  }
-  std::string content;
-  for (int i = 0; i < 60; i += 3) content += "K" + std::to_string(i) + "abz k";
-  content += std::string(5000, 'y') + "7 abcdefq";
-  std::vector<std::vector<bool>> results;
-  for (const std::int64_t memory :
-       {RegexMatcher::default_memory, std::int64_t{1} << 17, std::int64_t{1} << 14}) {
-    RegexMatcher matcher(memory, engines);
-    for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
-    matcher.prepare();
-    RegexMatcher::Search search(matcher, content);
-    std::vector<bool> found;
-    for (std::size_t i = 0; i < conditions.size(); ++i) found.push_back(search.find(i).has_value());
-    results.push_back(found);
-  }
-  std::vector<bool> alone;
-  for (const Condition& condition : conditions) {
-    RegexMatcher matcher;
-    REQUIRE(matcher.add(condition).has_value());
-    matcher.prepare();
-    alone.push_back(RegexMatcher::Search(matcher, content).find(0).has_value());
-  }
-  CHECK(std::count(alone.begin(), alone.end(), true) > 5);
-  CHECK(std::count(alone.begin(), alone.end(), false) > 5);
-  for (const auto& result : results) CHECK(result == alone);
-}
-
 TEST_CASE("what cannot be compiled is refused with the names of playbook and indicator") {
   std::string text;
   CHECK(refusal(regex("a(b"), &text) == Code::bad_input);
@@ -331,7 +266,7 @@ TEST_CASE("what cannot be compiled is refused with the names of playbook and ind
         Code::bad_input);
   CHECK(refusal(leaf(Kind::structure)) == Code::bad_input);
   CHECK(refusal(leaf(Kind::magic)) == Code::bad_input);
-  CHECK(refusal(tree(Kind::all, {})) == Code::bad_input);
+  CHECK(refusal(node(Kind::all, {})) == Code::bad_input);
   auto playbook = book({{"p", leaf(Kind::path, {"*"})}});
   playbook.indicators[0].scopes = {"nowhere"};
   const std::vector<playbook::Playbook> playbooks{playbook};
@@ -339,9 +274,9 @@ TEST_CASE("what cannot be compiled is refused with the names of playbook and ind
 }
 
 TEST_CASE("what was not read is unknown, never a no") {
-  Run run(book({{"absent", tree(Kind::negation, {regex("good")})},
+  Run run(book({{"absent", node(Kind::negation, {regex("good")})},
                 {"path", leaf(Kind::path, {"*.aspx"})},
-                {"other", tree(Kind::all, {leaf(Kind::path, {"*.php"}), regex("x")})}}));
+                {"other", node(Kind::all, {leaf(Kind::path, {"*.php"}), regex("x")})}}));
   run.engine->observe(run.file("a.aspx", 10), "", run.facts);
   CHECK(run.engine->take_matches().empty());
   const auto issues = run.engine->take_issues();
@@ -360,9 +295,9 @@ TEST_CASE("a size decides before a file is read") {
     return size;
   };
   Run small(book(
-      {{"small", tree(Kind::all, {leaf(Kind::path, {"*.php"}), sized(0, 4096), regex("evil")})},
+      {{"small", node(Kind::all, {leaf(Kind::path, {"*.php"}), sized(0, 4096), regex("evil")})},
        {"not",
-        tree(Kind::all, {tree(Kind::negation, {sized(0, 9999)}), leaf(Kind::path, {"*.big"})})}}));
+        node(Kind::all, {node(Kind::negation, {sized(0, 9999)}), leaf(Kind::path, {"*.big"})})}}));
   const auto wants = [&](const std::string& below, std::uint64_t size) {
     return small.engine->wants(small.scope, below, size);
   };
@@ -371,7 +306,7 @@ TEST_CASE("a size decides before a file is read") {
   CHECK_FALSE(wants("a.php", 4097));
   CHECK_FALSE(wants("a.big", 9999));
   CHECK(wants("a.big", 10'000));
-  Run any(book({{"either", tree(Kind::any, {sized(0, 4096), regex("evil")})}}));
+  Run any(book({{"either", node(Kind::any, {sized(0, 4096), regex("evil")})}}));
   CHECK(any.engine->wants(any.scope, "a.php", 1u << 30));
   Run none(book({{"content", regex("evil")}}));
   CHECK(none.engine->wants(none.scope, "a.php", 1u << 30));
@@ -382,7 +317,7 @@ TEST_CASE("what matches by path and size though the file is too large is told wi
   huge.min_size = 1u << 20;
   huge.max_size = UINT64_MAX;
   Run run(book({{"path", leaf(Kind::path, {"*.aspx"})},
-                {"size", tree(Kind::all, {leaf(Kind::path, {"*.aspx"}), huge})},
+                {"size", node(Kind::all, {leaf(Kind::path, {"*.aspx"}), huge})},
                 {"content", regex("evil")},
                 {"other", leaf(Kind::path, {"*.php"})}}));
   run.engine->observe_unread(run.file("a.aspx", 300u << 20));
@@ -478,87 +413,6 @@ TEST_CASE("one engine serves several threads") {
   CHECK(run.engine->take_matches().size() == 1600);
 }
 
-TEST_CASE("an expression that several indicators ask for is there once") {
-  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
-  const auto add = [&](const Condition& condition) {
-    const auto number = matcher.add(condition);
-    REQUIRE(number.has_value());
-    return *number;
-  };
-  const std::size_t first = add(regex("eval\\("));
-  const std::size_t other = add(regex("exec\\("));
-  Condition ignoring = regex("eval\\(");
-  ignoring.ignore_case = !ignoring.ignore_case;
-  Condition both = regex("eval\\(");
-  both.encodings = {playbook::Encoding::utf16le, playbook::Encoding::ascii};
-  const std::size_t third = add(ignoring);
-  const std::size_t fourth = add(both);
-  CHECK(std::set<std::size_t>{first, other, third, fourth}.size() == 4);
-  CHECK(add(regex("eval\\(")) == first);
-  CHECK(add(regex("exec\\(")) == other);
-  CHECK(add(ignoring) == third);
-  std::ranges::reverse(both.encodings);
-  CHECK(add(both) == fourth);
-  matcher.prepare();
-  RegexMatcher::Search search(matcher, "x eval(");
-  CHECK(search.find(first).has_value());
-  CHECK_FALSE(search.find(other).has_value());
-}
-
-TEST_CASE("a text that is worth the common pass by itself waits for it") {
-  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
-  for (int number = 0; number < 64; ++number)
-    REQUIRE(matcher.add(regex("mark-" + std::to_string(number) + "[a-f]{2}")).has_value());
-  matcher.prepare_when_worth_it();
-  CHECK(RegexMatcher::Search(matcher, "a mark-0ab").find(0).has_value());
-  CHECK_FALSE(matcher.prepared());
-  const std::string text = std::string(5u << 20, 'x') + "mark-63ab";
-  RegexMatcher::Search search(matcher, text);
-  CHECK(search.find(63)->offset == 5u << 20);
-  CHECK(matcher.prepared());
-  CHECK_FALSE(search.find(0).has_value());
-}
-
-TEST_CASE("the common pass that is built on the way changes no result") {
-  std::vector<Condition> conditions;
-  for (int number = 0; number < 40; ++number)
-    conditions.push_back(regex("mark-" + std::to_string(number) + "[a-f]{2}"));
-  RegexMatcher matcher(RegexMatcher::default_memory, both_engines());
-  for (const Condition& condition : conditions) REQUIRE(matcher.add(condition).has_value());
-  matcher.prepare_when_worth_it(4u << 20);
-  CHECK_FALSE(matcher.prepared());
-  std::atomic<int> wrong{0};
-  std::atomic<int> searched{0};
-  const auto search = [&](int round) {
-    const int which = round % 40;
-    const std::string content = std::string(5000, 'x') + "mark-" + std::to_string(which) + "ab";
-    RegexMatcher::Search one(matcher, content);
-    for (int number = 0; number < 40; ++number) {
-      const auto place = one.find(static_cast<std::size_t>(number));
-      if (place.has_value() != (number == which) || (place && place->offset != 5000)) ++wrong;
-    }
-    ++searched;
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (int thread = 0; thread < 3; ++thread)
-      threads.emplace_back([&, thread] {
-        for (int round = 0; round < 200 || (!matcher.prepared() && round < 200'000); ++round)
-          search(round + thread);
-      });
-  }
-  CHECK(matcher.prepared());
-  for (int round = 0; round < 40; ++round) search(round);
-  CHECK(wrong == 0);
-  CHECK(searched >= 640);
-  RegexMatcher never;
-  REQUIRE(never.add(conditions.front()).has_value());
-  never.prepare_when_worth_it();
-  CHECK(RegexMatcher::Search(never, "a mark-0ab").find(0).has_value());
-  CHECK_FALSE(RegexMatcher::Search(never, "a mark-1ab").find(0).has_value());
-  CHECK_FALSE(never.prepared());
-}
-
 TEST_CASE("YARA rules match with externals, scores and reasons") {
   if (!have_yara()) {
     CHECK(refusal(yara("rule a { condition: true }")) == Code::unsupported);
@@ -613,7 +467,7 @@ TEST_CASE("a YARA source with a string that reaches a bound is unknown, whatever
       "rule many { strings: $a = \"a\" condition: #a > 100000000 }";
   Run run(book({{"both", yara(both)},
                 {"other", yara("rule o { strings: $a = \"needle\" condition: $a }")},
-                {"not", tree(Kind::negation, {yara(both)})}}));
+                {"not", node(Kind::negation, {yara(both)})}}));
   CHECK(hits(run, "x", std::string(1'200'000, 'a') + " needle") == Ids{"other"});
   const auto issues = run.engine->take_issues();
   REQUIRE(issues.size() == 1);
@@ -634,7 +488,7 @@ TEST_CASE("a YARA rule whose string was not searched to its end is unknown, also
       {{bound, 20'000, ""},
        {count, 1'200'000, "too many matches of $m in rule r"},
        {many, 3'000'000, "too many matches of $a in rule many"}}));
-  Run run(book({{"yes", yara(rules)}, {"not", tree(Kind::negation, {yara(rules)})}}));
+  Run run(book({{"yes", yara(rules)}, {"not", node(Kind::negation, {yara(rules)})}}));
   CHECK(hits(run, "x", "x" + std::string(size, 'a') + " needle").empty());
   const auto issues = run.engine->take_issues();
   REQUIRE(issues.size() == 1);

@@ -7,11 +7,16 @@
 
 #include "remediate/crypto/digest.h"
 #include "remediate/match/engine.h"
+#include "tests/unit/playbook/conditions.h"
 
 using namespace remediate;
 using namespace remediate::match;
 using remediate::playbook::Authorises;
 using remediate::playbook::Condition;
+using remediate::playbook::leaf;
+using remediate::playbook::node;
+using remediate::playbook::regex;
+using remediate::playbook::yara;
 using Kind = Condition::Kind;
 
 namespace {
@@ -23,36 +28,9 @@ class Facts final : public observe::TargetSource {
   }
 };
 
-Condition leaf(Kind kind, std::vector<std::string> values = {}) {
-  Condition condition;
-  condition.kind = kind;
-  condition.values = std::move(values);
-  return condition;
-}
-
-Condition node(Kind kind, std::vector<Condition> children) {
-  Condition condition;
-  condition.kind = kind;
-  condition.children = std::move(children);
-  return condition;
-}
-
-Condition regex(const std::string& pattern) {
-  Condition condition = leaf(Kind::regex);
-  condition.pattern = pattern;
-  condition.encodings = {playbook::Encoding::ascii};
-  return condition;
-}
-
 Condition magic(const std::string& bytes) {
   Condition condition = leaf(Kind::magic);
   condition.bytes = bytes;
-  return condition;
-}
-
-Condition yara(const std::string& rules) {
-  Condition condition = leaf(Kind::yara);
-  condition.rules = rules;
   return condition;
 }
 

@@ -6,24 +6,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/unit/playbook/conditions.h"
+
 namespace remediate::playbook {
 namespace {
 
 using Kind = Condition::Kind;
-
-Condition leaf(Kind kind, std::vector<std::string> values = {}) {
-  Condition condition;
-  condition.kind = kind;
-  condition.values = std::move(values);
-  return condition;
-}
-
-Condition node(Kind kind, std::vector<Condition> children) {
-  Condition condition;
-  condition.kind = kind;
-  condition.children = std::move(children);
-  return condition;
-}
 
 TEST_CASE("a glob names a place when one of its components spells a folder or a file") {
   for (const std::string glob : {"**/uploads/**",
