@@ -83,6 +83,23 @@ class InTheWay(Case):
         self.before = self.scene.tree()
         self.run_id = self.applied()
 
+    def test_the_outbox_takes_no_held_file_that_was_written_to(self):
+        self.scene.held(self.run_id, "op-0001").write_bytes(b"not what was taken\n")
+        os.rename(self.first.parent, self.scene.base / "moved")
+        outbox = self.scene.base / "outbox"
+        document = self.ok(self.scene.json("rollback", self.run_id, "--outbox", outbox), 6).json()
+        self.assertEqual(self.outcome(document), "in_outbox")
+        self.assertEqual((outbox / f"{self.run_id}-op-0001").read_bytes(), self.data)
+
+    def test_a_dry_run_says_that_a_key_is_needed(self):
+        self.ok(self.scene.json("finalize", self.run_id))
+        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
+        self.assertEqual(self.outcome(document), "would_restore")
+        os.rename(self.scene.store / "keys" / "recovery.key", self.scene.base / "elsewhere.key")
+        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
+        self.assertEqual(self.outcome(document), "would_conflict")
+        self.assertIn("--recovery-key", self.reason(document))
+
     def test_name_taken(self):
         self.first.write_bytes(b"a good page\n")
         document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
