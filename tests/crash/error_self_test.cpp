@@ -54,13 +54,13 @@ int error_self_test(const ErrorOptions& options) {
     narrow.calls = one.calls;
     narrow.full = true;
     narrow.until_bad = true;
-    narrow.seconds = 60;
+    narrow.time = std::chrono::seconds(60);
     check(sweep_of(one.bug, narrow).bad > 0, std::string("found: ") + one.bug);
   }
   ErrorOptions cut = options;
-  cut.seconds = 1;
+  cut.time = std::chrono::milliseconds(1);
   const ErrorResult left = sweep_of("cut", cut);
-  check(left.left_out > 0 && left.covered < left.pairs, "a second is too short for a sweep");
+  check(left.left_out > 0 && left.covered < left.pairs, "a millisecond is too short for a sweep");
   check((ErrorResult{.cases = 9, .covered = 9, .pairs = 9, .left_out = 1}.exit_code()) == 1,
         "a sweep that leaves out what it promises fails");
   check((ErrorResult{.cases = 9, .covered = 8, .pairs = 9}.exit_code()) == 1,

@@ -102,7 +102,9 @@ int main(int count, char** words) {
     } else if (word == "--calls") {
       good = read_calls(value, options.calls);
     } else if (word == "--seconds") {
-      good = bounded = read_number(value, options.seconds);
+      unsigned seconds = 0;
+      good = bounded = read_number(value, seconds);
+      options.time = std::chrono::seconds(seconds);
     } else if (word == "--sample-seconds") {
       good = read_number(value, options.sample_seconds);
     } else if (word == "--workers") {
@@ -114,7 +116,7 @@ int main(int count, char** words) {
   }
   if (options.tool.empty()) return usage();
   if (!crash::can_inject()) crash::stop("faults can be made on x86-64 only");
-  if (options.full && !bounded) options.seconds = 0;
+  if (options.full && !bounded) options.time = {};
   if (folder.empty()) folder = crash::can_hold_sample("/dev/shm") ? "/dev/shm" : "/tmp";
   std::string pattern = folder + "/error-sweep.XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) crash::stop("cannot make a folder in " + folder);

@@ -288,7 +288,7 @@ class ErrorSweep {
       const bool enough = options_.until_bad && tally_->bad != 0;
       const auto spent = Clock::now() - started_;
       const bool late =
-          (options_.seconds != 0 && spent > std::chrono::seconds(options_.seconds)) ||
+          (options_.time.count() != 0 && spent > options_.time) ||
           (tally_->next >= promised_ && spent > std::chrono::seconds(options_.sample_seconds));
       const std::uint64_t index = late || enough ? cases_.size() : tally_->next.fetch_add(1);
       if (index >= cases_.size()) return;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ struct ErrorOptions {
   bool full = false;
   bool same_files = true;
   bool quiet = false;
-  bool until_bad = false;         // the first bad state is enough
-  unsigned seconds = 600;         // 0: without a bound; a sweep that it cuts off fails
+  bool until_bad = false;  // the first bad state is enough
+  /// Zero: without a bound. A sweep that it cuts off fails.
+  std::chrono::milliseconds time = std::chrono::seconds(600);
   unsigned sample_seconds = 100;  // then nothing is begun beyond what is promised
   unsigned workers = 2;
 };
