@@ -4,7 +4,6 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
-#include "remediate/crypto/digest.h"
 
 namespace remediate::match {
 namespace {
@@ -221,40 +220,10 @@ YaraTarget yara_target(const RawPath& path, bool windows) {
   return target;
 }
 
-Content::Content(const Matchers& matchers, std::string_view bytes, bool complete, YaraTarget target)
-    : matchers_(matchers),
-      bytes_(bytes),
-      complete_(complete),
-      target_(std::move(target)),
-      search_(matchers.regexes, bytes, matchers.regex_time) {}
-
-const std::string& Content::digest(Kind kind) {
-  std::string& cached = kind == Kind::sha256 ? sha256_ : kind == Kind::sha1 ? sha1_ : md5_;
-  if (cached.empty()) {
-    cached = crypto::digest_hex(kind == Kind::sha256 ? crypto::Algorithm::sha256
-                                : kind == Kind::sha1 ? crypto::Algorithm::sha1
-                                                     : crypto::Algorithm::md5,
-                                bytes_);
-  }
-  return cached;
-}
-
-RegexMatcher::Finding Content::regex(std::size_t number) {
-  const auto known = findings_.find(number);
-  return known != findings_.end() ? known->second
-                                  : findings_.emplace(number, search_.find(number)).first->second;
-}
-
-const YaraOutcome& Content::yara() {
-  if (!yara_)
-    yara_ = matchers_.rules->scan(bytes_, target_,
-                                  std::chrono::seconds(matchers_.yara_timeout_seconds));
-  return *yara_;
-}
-
-const std::optional<Dump>& Content::dump() {
-  if (!dump_) dump_ = parse_dump(bytes_);
-  return *dump_;
+crypto::Algorithm digest_algorithm(Kind kind) {
+  return kind == Kind::sha256 ? crypto::Algorithm::sha256
+         : kind == Kind::sha1 ? crypto::Algorithm::sha1
+                              : crypto::Algorithm::md5;
 }
 
 }  // namespace remediate::match

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "remediate/crypto/digest.h"
 #include "remediate/match/engine.h"
 #include "remediate/match/regex_matcher.h"
 #include "remediate/match/yara_apart.h"
@@ -16,6 +17,8 @@
 #include "remediate/playbook/model.h"
 
 namespace remediate::match {
+
+class Content;
 
 enum class Answer : std::uint8_t { no, unknown, yes };
 
@@ -53,37 +56,11 @@ struct Matchers {
 /// Whether any size is asked for.
 [[nodiscard]] bool asks_for_size(const CompiledCondition& condition);
 
+/// Of the three kinds of digest.
+[[nodiscard]] crypto::Algorithm digest_algorithm(playbook::Condition::Kind kind);
+
 /// The path of one file as YARA rules see it.
 [[nodiscard]] YaraTarget yara_target(const RawPath& path, bool windows);
-
-/// One file's content with what conditions have worked out of it so far.
-class Content {
- public:
-  Content(const Matchers& matchers, std::string_view bytes, bool complete, YaraTarget target);
-
-  [[nodiscard]] std::string_view bytes() const { return bytes_; }
-  /// False when the bytes are not the whole file: only paths can be judged.
-  [[nodiscard]] bool complete() const { return complete_; }
-  [[nodiscard]] const std::string& digest(playbook::Condition::Kind kind);
-  [[nodiscard]] RegexMatcher::Finding regex(std::size_t number);
-  /// Of all rule sources at once.
-  [[nodiscard]] const YaraOutcome& yara();
-  [[nodiscard]] const RuleSet& rules() const { return *matchers_.rules; }
-  [[nodiscard]] const std::optional<Dump>& dump();
-
- private:
-  const Matchers& matchers_;
-  std::string_view bytes_;
-  bool complete_;
-  YaraTarget target_;
-  std::string sha256_;
-  std::string sha1_;
-  std::string md5_;
-  RegexMatcher::Search search_;
-  std::unordered_map<std::size_t, RegexMatcher::Finding> findings_;
-  std::optional<YaraOutcome> yara_;
-  std::optional<std::optional<Dump>> dump_;
-};
 
 /// The evaluation of one indicator for one file.
 struct Evaluation {

@@ -13,7 +13,7 @@
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
-#include "remediate/match/condition.h"
+#include "remediate/match/content.h"
 #include "remediate/match/evidence.h"
 #include "remediate/observe/issue_log.h"
 
@@ -101,6 +101,10 @@ bool spelled_for_windows(const std::string& spelled) {
   return spelled.find('\\') != std::string::npos || (spelled.size() > 1 && spelled[1] == ':');
 }
 
+YaraTarget target_of(const observe::FileObservation& file) {
+  return yara_target(file.path, spelled_for_windows(file.scope->spelled));
+}
+
 }  // namespace
 
 struct Engine::Impl {
@@ -116,14 +120,26 @@ struct Engine::Impl {
   std::uint64_t match_bytes = 0;
   std::uint64_t too_long = 0;  // matches that the bytes were no room for
   std::string first_too_long;
+  Windows windows{};
+  std::mutex one_whole;
 
   Result<void> add(const playbook::Playbook& playbook);
   Result<void> add_indicator(const playbook::Playbook& playbook,
                              const playbook::Indicator& indicator, std::size_t first_scope);
   [[nodiscard]] const CompiledScope* find(const observe::ScopeInstance& instance) const;
+  /// What one file is found to be; kept once it is known that it did not change.
+  struct Judgement {
+    std::vector<FileMatch> matches;
+    Doubts doubts;
+  };
   void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
              const observe::FileObservation& file, Content& content,
-             const observe::TargetSource& target, Doubts& doubts);
+             const observe::TargetSource& target, Judgement& judgement);
+  Judgement judge_all(std::span<const observe::FileObservation> places, Content& content,
+                      const observe::TargetSource& target);
+  template <class Each>
+  void for_each_asked(std::span<const observe::FileObservation> places, const Each& each) const;
+  void keep(Judgement judgement);
   void weigh(playbook::Rests rests, FileMatch& match) const;
   void keep(FileMatch match);
 };
@@ -210,20 +226,22 @@ void Engine::Impl::weigh(playbook::Rests rests, FileMatch& match) const {
 
 void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& indicator,
                          const observe::FileObservation& file, Content& content,
-                         const observe::TargetSource& target, Doubts& doubts) {
+                         const observe::TargetSource& target, Judgement& judgement) {
   // Said of few files, and asked about all.
   const auto name = [&] { return named(*indicator.playbook, *indicator.indicator); };
   Evaluation evaluation;
   const Answer answer = evaluate(indicator.condition, file.below_scope, scope.scope->ignore_case,
                                  content, evaluation);
-  if (answer == Answer::unknown) doubts.add(file.path.display(), ": " + evaluation.doubt, name());
+  if (answer == Answer::unknown)
+    judgement.doubts.add(file.path.display(), ": " + evaluation.doubt, name());
   if (answer != Answer::yes) return;
   std::optional<playbook::Rests> rests;
   if (indicator.indicator->authorises == playbook::Authorises::remove && content.complete())
     rests = strongest_way(indicator.condition, file.below_scope, scope.scope->ignore_case, content,
                           evaluation);
   if (!evaluation.beside.empty())
-    doubts.add(file.path.display(), " (matches; more of it may): " + evaluation.beside, name());
+    judgement.doubts.add(file.path.display(), " (matches; more of it may): " + evaluation.beside,
+                         name());
   if (!content.complete()) {
     issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
                name() + " matches by path, but the file was not read");
@@ -250,7 +268,32 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
   if (rests) weigh(*rests, match);
   if (evaluation.dump && content.dump()) match.dump = chosen_fields(*content.dump());
   match.facts = std::move(*facts);
-  keep(std::move(match));
+  judgement.matches.push_back(std::move(match));
+}
+
+/// What may lead to a removal first: whoever makes a file slow to search shall not spend its time
+/// on what is for review.
+template <class Each>
+void Engine::Impl::for_each_asked(std::span<const observe::FileObservation> places,
+                                  const Each& each) const {
+  for (const auto authorises : {playbook::Authorises::remove, playbook::Authorises::review}) {
+    for (const observe::FileObservation& place : places) {
+      const CompiledScope* scope = find(*place.scope);
+      if (scope == nullptr || !scope->covers(place.below_scope)) continue;
+      for (const CompiledIndicator* indicator : scope->indicators)
+        if (indicator->indicator->authorises == authorises) each(*scope, *indicator, place);
+    }
+  }
+}
+
+Engine::Impl::Judgement Engine::Impl::judge_all(std::span<const observe::FileObservation> places,
+                                                Content& content,
+                                                const observe::TargetSource& target) {
+  Judgement judgement;
+  for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
+    judge(scope, indicator, place, content, target, judgement);
+  });
+  return judgement;
 }
 
 /// What whoever made the file decides about.
@@ -279,6 +322,11 @@ void Engine::Impl::keep(FileMatch match) {
   }
 }
 
+void Engine::Impl::keep(Judgement judgement) {
+  for (FileMatch& match : judgement.matches) keep(std::move(match));
+  judgement.doubts.tell(issues);
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
@@ -290,6 +338,7 @@ Result<std::unique_ptr<Engine>> Engine::compile(const std::vector<playbook::Play
   impl->matchers.yara_timeout_seconds = options.yara_timeout_seconds;
   impl->matchers.regex_time = std::chrono::seconds(options.regex_timeout_seconds);
   impl->matchers.apart = options.apart;
+  impl->windows = options.windows;
   if (options.portable)
     impl->matchers.regexes =
         RegexMatcher(RegexMatcher::default_memory, RegexMatcher::Engines::portable);
@@ -353,21 +402,37 @@ void Engine::observe_in(std::span<const observe::FileObservation> places, std::s
                         const observe::TargetSource& target) {
   if (places.empty()) return;
   const observe::FileObservation& front = places.front();
-  Doubts doubts;
   try {
-    Content shared(impl_->matchers, content, content.size() == front.size,
-                   yara_target(front.path, spelled_for_windows(front.scope->spelled)));
-    for (const observe::FileObservation& place : places) {
-      const CompiledScope* scope = impl_->find(*place.scope);
-      if (scope == nullptr || !scope->covers(place.below_scope)) continue;
-      for (const CompiledIndicator* indicator : scope->indicators) {
-        impl_->judge(*scope, *indicator, place, shared, target, doubts);
-      }
-    }
+    const auto held =
+        held_content(impl_->matchers, content, content.size() == front.size, target_of(front));
+    impl_->keep(impl_->judge_all(places, *held, target));
   } catch (const std::exception& thrown) {
     impl_->issues.add(observe::Issue::Kind::not_evaluated, front.path.display(), thrown.what());
   }
-  doubts.tell(impl_->issues);
+}
+
+Result<void> Engine::observe_large(std::span<const observe::FileObservation> places,
+                                   const observe::LargeContent& content,
+                                   const observe::TargetSource& target) {
+  if (places.empty()) return {};
+  const observe::FileObservation& front = places.front();
+  try {
+    Questions questions;
+    impl_->for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
+      if (answer_unread(indicator.condition, place.below_scope, scope.scope->ignore_case,
+                        content.size()) != Answer::no)
+        questions.add(indicator.condition, indicator.indicator->authorises);
+    });
+    TRY_LET(const auto windowed,
+            windowed_content(impl_->matchers, content, questions, impl_->windows, target_of(front),
+                             impl_->one_whole));
+    Impl::Judgement judgement = impl_->judge_all(places, *windowed, target);
+    TRY(content.unchanged());
+    impl_->keep(std::move(judgement));
+  } catch (const std::exception& thrown) {
+    impl_->issues.add(observe::Issue::Kind::not_evaluated, front.path.display(), thrown.what());
+  }
+  return {};
 }
 
 std::vector<FileMatch> Engine::take_matches() {

@@ -45,6 +45,14 @@ struct FileMatch {
 
 class Apart;
 
+/// How a file of more than observe::Selector::max_held bytes is cut. A match of an expression that
+/// is longer than the overlap is not found: where one is possible, that is a doubt. Both are even,
+/// the overlap is at most half of the length.
+struct Windows {
+  std::size_t max_length = 16u << 20;
+  std::size_t max_match = 4u << 20;  // what two windows share
+};
+
 struct EngineOptions {
   unsigned yara_timeout_seconds = 10;  // for all rule sources of one file together
   /// Where YARA rules are compiled and asked; null for in this process, where only time is bounded.
@@ -59,6 +67,7 @@ struct EngineOptions {
   bool portable = false;
   /// All expressions in one pass from the first file on; else from where that pays.
   bool one_pass_at_once = false;
+  Windows windows{};
   /// The host's policy: a match that rests on generic content may be removed.
   bool generic_content_removes = false;
 };
@@ -84,6 +93,11 @@ class Engine final : public observe::Selector {
   /// The same for several scopes: digests and patterns are worked out once.
   void observe_in(std::span<const observe::FileObservation> places, std::string_view content,
                   const observe::TargetSource& target) override;
+  /// Searched window by window; only what YARA rules are asked about is in memory, one file at a
+  /// time.
+  [[nodiscard]] Result<void> observe_large(std::span<const observe::FileObservation> places,
+                                           const observe::LargeContent& content,
+                                           const observe::TargetSource& target) override;
 
   /// After the scan: matches sorted by path, playbook and indicator.
   [[nodiscard]] std::vector<FileMatch> take_matches();

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "remediate/base/encoding.h"
-#include "remediate/match/condition.h"
+#include "remediate/match/content.h"
 
 namespace remediate::match {
 namespace {
@@ -9,7 +9,7 @@ namespace {
 using Kind = playbook::Condition::Kind;
 
 constexpr std::size_t max_excerpt = 80;
-constexpr std::size_t excerpt_before = 16;
+constexpr std::uint64_t excerpt_before = 16;
 constexpr std::size_t max_shown = 120;
 constexpr std::size_t max_why = 400;
 
@@ -41,12 +41,6 @@ std::string_view kind_word(Kind kind) {
   return "not";
 }
 
-std::string excerpt(std::string_view bytes, std::uint64_t offset) {
-  const auto at = static_cast<std::size_t>(std::min<std::uint64_t>(offset, bytes.size()));
-  const std::size_t start = at - std::min(at, excerpt_before);
-  return std::string(bytes.substr(start, max_excerpt));
-}
-
 class Evaluator {
  public:
   Evaluator(std::string_view below_scope, bool ignore_case, Content& content,
@@ -73,7 +67,7 @@ class Evaluator {
       case Kind::size:
         return size(*condition.source);
       case Kind::magic:
-        return magic(*condition.source);
+        return magic(condition);
       case Kind::regex:
         return regex(condition);
       case Kind::yara:
@@ -141,7 +135,7 @@ class Evaluator {
   }
 
   Answer size(const playbook::Condition& source) {
-    const std::uint64_t bytes = content_.bytes().size();
+    const std::uint64_t bytes = content_.size();
     if (bytes < source.min_size || bytes > source.max_size) return Answer::no;
     std::string text =
         "size " + std::to_string(bytes) + " is at least " + std::to_string(source.min_size);
@@ -149,12 +143,11 @@ class Evaluator {
     return yes({.kind = "size", .text = std::move(text)});
   }
 
-  Answer magic(const playbook::Condition& source) {
-    const std::string_view bytes = content_.bytes();
-    if (source.offset > bytes.size() ||
-        !bytes.substr(static_cast<std::size_t>(source.offset)).starts_with(source.bytes)) {
-      return Answer::no;
-    }
+  Answer magic(const CompiledCondition& condition) {
+    const playbook::Condition& source = *condition.source;
+    const Answer answer = content_.holds_at(source.offset, source.bytes);
+    if (answer == Answer::unknown) return doubt(condition, "it cannot be read any more");
+    if (answer == Answer::no) return answer;
     return located("magic", "bytes " + display(hex_encode(source.bytes), max_shown), source.offset);
   }
 
@@ -215,10 +208,11 @@ class Evaluator {
   }
 
   Answer located(std::string kind, std::string text, std::uint64_t offset) {
-    return yes({.kind = std::move(kind),
-                .text = std::move(text) + " at byte " + std::to_string(offset),
-                .offset = offset,
-                .excerpt = excerpt(content_.bytes(), offset)});
+    return yes(
+        {.kind = std::move(kind),
+         .text = std::move(text) + " at byte " + std::to_string(offset),
+         .offset = offset,
+         .excerpt = content_.bytes_at(offset - std::min(offset, excerpt_before), max_excerpt)});
   }
 
   Answer yes(Reason reason) {

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "remediate/match/content.h"
+
 namespace remediate::match {
 namespace {
 

@@ -36,22 +36,26 @@ using Ended = Sought::Ended;
 /// Windows alone show first whether the whole can be searched in time.
 class FromStart {
  public:
-  FromStart(const RE2& expression, std::string_view text, SearchClock::time_point until)
-      : expression_(expression), text_(text.data(), text.size()), until_(until) {}
+  FromStart(const RE2& expression, const Between& where, SearchClock::time_point until)
+      : expression_(expression),
+        text_(where.text.data(), where.text.size()),
+        from_(where.from),
+        to_(where.to),
+        until_(until) {}
 
   Sought search(std::size_t piece) {
-    for (std::size_t start = 0; start < text_.size(); start += piece) {
-      const std::size_t end = start + std::min(piece, text_.size() - start);
+    for (std::size_t start = from_; start < to_; start += piece) {
+      const std::size_t end = start + std::min(piece, to_ - start);
       if (look(start, end)) return {Ended::found, match_};
       // Building the automaton's states takes time once; what is as slow again stays so.
       if (!fits(end - start) && (look(start, end), !fits(end - start)))
         return {Ended::out_of_time, {}};
     }
-    for (std::size_t end = piece;; end *= 2) {
-      end = std::min(end, text_.size());
-      if (look(0, end)) return {Ended::found, match_};
-      if (end == text_.size()) return {Ended::absent, {}};
-      if (!fits(end)) return {Ended::out_of_time, {}};
+    for (std::size_t length = piece;; length *= 2) {
+      length = std::min(length, to_ - from_);
+      if (look(from_, from_ + length)) return {Ended::found, match_};
+      if (length == to_ - from_) return {Ended::absent, {}};
+      if (!fits(length)) return {Ended::out_of_time, {}};
     }
   }
 
@@ -66,12 +70,14 @@ class FromStart {
   /// `length` bytes: the slowest of them are no measure of all.
   [[nodiscard]] bool fits(std::size_t length) const {
     const double pace = static_cast<double>(took_.count()) / static_cast<double>(length);
-    return pace * static_cast<double>(text_.size()) <=
+    return pace * static_cast<double>(to_ - from_) <=
            patience * static_cast<double>((until_ - SearchClock::now()).count());
   }
 
   const RE2& expression_;
   const re2::StringPiece text_;
+  const std::size_t from_;
+  const std::size_t to_;
   const SearchClock::time_point until_;
   re2::StringPiece match_;
   std::chrono::nanoseconds took_{};
@@ -80,23 +86,25 @@ class FromStart {
 }  // namespace
 
 Sought search_in_pieces(const RE2& expression, std::optional<std::size_t> longest,
-                        std::string_view text, SearchClock::time_point until, std::size_t piece) {
+                        const Between& where, SearchClock::time_point until, std::size_t piece) {
+  if (where.from >= where.to && where.from > 0) return {Ended::absent, {}};
   const bool slides = longest && *longest <= piece / 2;
-  if (!slides && text.size() > piece * growth)
-    return FromStart(expression, text, until).search(piece);
+  if (!slides && where.to - where.from > piece * growth)
+    return FromStart(expression, where, until).search(piece);
   if (!slides) piece *= growth;
-  const re2::StringPiece whole(text.data(), text.size());
+  const re2::StringPiece whole(where.text.data(), where.text.size());
   re2::StringPiece match;
-  for (std::size_t start = 0, end = 0;;) {
-    end = piece < text.size() - end ? end + piece : text.size();
-    const bool last = end == text.size();
+  for (std::size_t start = where.from, end = where.from;;) {
+    end = piece < where.to - end ? end + piece : where.to;
+    const bool last = end == where.to;
     const bool matched = expression.Match(whole, start, end, RE2::UNANCHORED, &match, 1);
     // Close to the end of a piece it may be another one, or end later, in the whole text.
-    if (matched && (last || static_cast<std::size_t>(match.data() - text.data()) + *longest <= end))
+    if (matched &&
+        (last || static_cast<std::size_t>(match.data() - whole.data()) + *longest <= end))
       return {Ended::found, match};
     if (last) return {Ended::absent, {}};
     if (SearchClock::now() >= until) return {Ended::out_of_time, {}};
-    start = end - std::min(end, *longest);
+    start = end - std::min(end - where.from, *longest);
   }
 }
 

@@ -20,6 +20,14 @@ struct Sought {
   re2::StringPiece match;
 };
 
+/// What is searched of a text: matches lie between the two, and what is beside them is looked at.
+struct Between {
+  std::string_view text;
+  std::size_t from = 0;
+  std::size_t to = 0;
+  static Between all(std::string_view text) { return {text, 0, text.size()}; }
+};
+
 /// Looks for an expression, at the clock after each piece. Where its matches have at most `longest`
 /// bytes, and two of them fit into a piece, the match is the one that RE2 finds in the whole text.
 /// Else each piece is searched alone, to see how long the whole would take, and then longer and
@@ -27,7 +35,7 @@ struct Sought {
 /// first. The last part is one call that nothing interrupts: it may take longer than its pieces did
 /// where what it holds at the beginning makes its end slow.
 [[nodiscard]] Sought search_in_pieces(const RE2& expression, std::optional<std::size_t> longest,
-                                      std::string_view text, SearchClock::time_point until,
+                                      const Between& where, SearchClock::time_point until,
                                       std::size_t piece);
 
 }  // namespace remediate::match

@@ -32,8 +32,8 @@ constexpr std::size_t as_bytes = 0, as_units = 1, as_text = 3, text_count = 4;
 constexpr std::size_t max_shown = 120;
 
 /// What an expression takes where it is fast: nobody has to count it.
-std::chrono::nanoseconds usual_time(std::size_t bytes) {
-  return std::chrono::milliseconds(10) + std::chrono::nanoseconds(5 * bytes);
+std::chrono::nanoseconds usual_time(std::size_t bytes, const FilePart& part) {
+  return std::chrono::milliseconds(part.first ? 10 : 0) + std::chrono::nanoseconds(5 * bytes);
 }
 
 /// Instructions times bytes from which on a search counts as costly.
@@ -229,6 +229,16 @@ bool RegexMatcher::prepared() const {
   return impl_->built;
 }
 
+const Pattern& RegexMatcher::pattern(std::size_t number) const {
+  return impl_->expressions[number].pattern;
+}
+std::string RegexMatcher::shown(std::size_t number) const {
+  return display(pattern(number).text, max_shown);
+}
+std::optional<std::size_t> RegexMatcher::longest(std::size_t number) const {
+  return impl_->expressions[number].longest;
+}
+
 struct RegexMatcher::Search::Text {
   std::string owned;
   std::string_view bytes;
@@ -236,12 +246,17 @@ struct RegexMatcher::Search::Text {
 };
 
 RegexMatcher::Search::Search(const RegexMatcher& matcher, std::string_view content,
-                             std::chrono::nanoseconds may_take)
+                             std::chrono::nanoseconds may_take, const FilePart& part)
     : matcher_(matcher),
       content_(content),
+      part_(part),
       may_take_(may_take),
       left_(may_take),
-      texts_(text_count) {}
+      texts_(text_count) {
+  if (part_.first) return;
+  utf16_ = part_.utf16;
+  if (*utf16_) (*utf16_)->start = 0;
+}
 RegexMatcher::Search::~Search() = default;
 
 RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
@@ -266,7 +281,7 @@ RegexMatcher::Search::Text& RegexMatcher::Search::text(std::size_t which) {
   for (const Group::Part& part : group.parts) {
     // A filter that takes long leaves most of the time to those that decide.
     const auto start = SearchClock::now();
-    const auto usual = usual_time(made->bytes.size()) * part.members.size();
+    const auto usual = usual_time(made->bytes.size(), part_) * part.members.size();
     const auto found = part.set->find(made->bytes, start + usual + left_ / 4);
     if (part.timed) count(start, usual);
     if (!found) {
@@ -296,8 +311,27 @@ bool RegexMatcher::Search::asked(std::size_t number, std::size_t which) {
   if (which == as_bytes) return expression.narrow;
   if (which == as_text) return expression.narrow && utf16();
   if (!expression.wide) return false;
+  return has_nul();
+}
+
+bool RegexMatcher::Search::has_nul() {
   if (!has_nul_) has_nul_ = content_.find('\0') != std::string_view::npos;
   return *has_nul_;
+}
+
+std::optional<std::vector<std::size_t>> RegexMatcher::Search::may_hold(const PatternSet& set) {
+  std::vector<std::size_t> all;
+  for (std::size_t which = 0; which < text_count; ++which) {
+    if (which == as_text ? !utf16() : which != as_bytes && !has_nul()) continue;
+    const std::string_view searched = text(which).bytes;
+    const auto start = SearchClock::now();
+    const auto usual = usual_time(searched.size(), part_);
+    const auto found = set.find(searched, start + usual + left_ / 4);
+    count(start, usual);
+    if (!found) return std::nullopt;
+    all.insert(all.end(), found->begin(), found->end());
+  }
+  return all;
 }
 
 /// Takes what was spent since `start` beyond the usual from the file's time.
@@ -321,13 +355,17 @@ RegexMatcher::Finding RegexMatcher::Search::look_for(std::size_t number) {
     const Text& searched = text(which);
     if (!std::ranges::binary_search(searched.candidates, number)) continue;
     const auto start = SearchClock::now();
-    const auto usual = usual_time(searched.bytes.size());
+    const auto usual = usual_time(searched.bytes.size(), part_);
     // Works without the DFA when that has no memory left, so "absent" here is a real no.
+    const Between where{
+        .text = searched.bytes,
+        .from = part_.first ? 0u : 1u,
+        .to = searched.bytes.size() - (part_.last || searched.bytes.empty() ? 0u : 1u)};
     const Sought sought =
-        search_in_pieces(*expression.single, expression.longest, searched.bytes,
-                         start + usual + left_, piece_length(expression.instructions()));
+        search_in_pieces(*expression.single, expression.longest, where, start + usual + left_,
+                         piece_length(expression.instructions()));
     count(start, usual);
-    if (sought.ended == Sought::Ended::out_of_time) finding.doubt = too_slow(expression.pattern);
+    if (sought.ended == Sought::Ended::out_of_time) finding.doubt = too_slow(number);
     if (sought.ended != Sought::Ended::found) continue;
     const auto at = static_cast<std::uint64_t>(sought.match.data() - searched.bytes.data());
     const std::uint64_t unit = which == as_bytes ? 1 : 2;
@@ -345,9 +383,9 @@ RegexMatcher::Finding RegexMatcher::Search::look_for(std::size_t number) {
   return finding;
 }
 
-std::string RegexMatcher::Search::too_slow(const Pattern& pattern) const {
+std::string RegexMatcher::Search::too_slow(std::size_t number) const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(may_take_);
-  return "/" + display(pattern.text, max_shown) +
+  return "/" + matcher_.shown(number) +
          "/ is too slow for this file and was not searched to its end: all expressions together "
          "may take " +
          std::to_string(seconds.count()) +

@@ -16,7 +16,16 @@
 
 namespace remediate::match {
 
+class PatternSet;
 struct Pattern;
+
+/// Which part of a file a content is. Where it is not the first or the last, its first or last byte
+/// (in UTF-16, two) is only looked at by what stands beside it.
+struct FilePart {
+  bool first = true;
+  bool last = true;
+  std::optional<Utf16Text> utf16{};  // the file's, when it is not the first
+};
 
 /// All regular expressions of all indicators: one pass over a file finds those that match.
 /// Bounded time; thread-safe after prepare().
@@ -50,6 +59,12 @@ class RegexMatcher {
   /// Whether the common pass is in use.
   [[nodiscard]] bool prepared() const;
 
+  [[nodiscard]] const Pattern& pattern(std::size_t number) const;
+  /// For people.
+  [[nodiscard]] std::string shown(std::size_t number) const;
+  /// As longest_match() says of it.
+  [[nodiscard]] std::optional<std::size_t> longest(std::size_t number) const;
+
   struct Place {
     std::uint64_t offset = 0;  // in the file
     std::uint64_t length = 0;
@@ -71,23 +86,33 @@ class RegexMatcher {
   class Search {
    public:
     Search(const RegexMatcher& matcher, std::string_view content,
-           std::chrono::nanoseconds may_take = std::chrono::seconds(max_file_seconds));
+           std::chrono::nanoseconds may_take = std::chrono::seconds(max_file_seconds),
+           const FilePart& part = {});
     ~Search();
     /// The first place of expression `number`, in the encodings it asks for. A file that is UTF-16
     /// text, of either byte order, is also searched as that text by each that asks for ascii.
     [[nodiscard]] Finding find(std::size_t number);
+    /// What `set` names in any text that expressions are searched in; nothing when it could not be
+    /// searched.
+    [[nodiscard]] std::optional<std::vector<std::size_t>> may_hold(const PatternSet& set);
+    /// How the file is UTF-16 text.
+    [[nodiscard]] const std::optional<Utf16Text>& utf16();
+    /// Of the time; what is set is there for the next ones.
+    [[nodiscard]] std::chrono::nanoseconds left() const { return left_; }
+    void set_left(std::chrono::nanoseconds left) { left_ = left; }
 
    private:
     struct Text;
     [[nodiscard]] Finding look_for(std::size_t number);
     void count(SearchClock::time_point start, std::chrono::nanoseconds usual);
-    [[nodiscard]] std::string too_slow(const Pattern& pattern) const;
+    [[nodiscard]] std::string too_slow(std::size_t number) const;
     [[nodiscard]] Text& text(std::size_t which);
     [[nodiscard]] bool asked(std::size_t number, std::size_t which);
     [[nodiscard]] const std::string& decoded(std::size_t shift);
-    [[nodiscard]] const std::optional<Utf16Text>& utf16();
+    [[nodiscard]] bool has_nul();
     const RegexMatcher& matcher_;
     std::string_view content_;
+    FilePart part_;
     std::chrono::nanoseconds may_take_;
     std::chrono::nanoseconds left_;
     std::map<std::size_t, Finding> costly_;  // those that are not to be searched again

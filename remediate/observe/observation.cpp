@@ -1,5 +1,7 @@
 #include "remediate/observe/observation.h"
 
+#include "remediate/base/try.h"
+
 namespace remediate::observe {
 
 std::string_view issue_name(Issue::Kind kind) {
@@ -22,6 +24,16 @@ std::string_view issue_name(Issue::Kind kind) {
       return "not_looked_up";
   }
   return "unknown";
+}
+
+Result<void> Selector::observe_large(std::span<const FileObservation> places,
+                                     const LargeContent& content, const TargetSource& target) {
+  const std::lock_guard lock(one_whole_);
+  std::string whole(static_cast<std::size_t>(content.size()), '\0');
+  TRY(content.read(0, whole));
+  TRY(content.unchanged());
+  observe_in(places, whole, target);
+  return {};
 }
 
 }  // namespace remediate::observe

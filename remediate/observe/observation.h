@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,18 @@ class TargetSource {
   [[nodiscard]] virtual Result<TargetFacts> facts() const = 0;
 };
 
+/// The bytes of an open file that is too large to be in memory, valid during the call that hands it
+/// out.
+class LargeContent {
+ public:
+  virtual ~LargeContent() = default;
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// Fills `into` from byte `offset` on; changed when the file ends before.
+  [[nodiscard]] virtual Result<void> read(std::uint64_t offset, std::span<char> into) const = 0;
+  /// changed when the file was written to since size() was taken.
+  [[nodiscard]] virtual Result<void> unchanged() const = 0;
+};
+
 enum class Need : std::uint8_t { skip, facts, content };
 
 /// Decides what is opened and receives what was read. Called from several threads at once.
@@ -88,6 +101,16 @@ class Selector {
                           const TargetSource& target) {
     for (const FileObservation& place : places) observe(place, content, target);
   }
+  /// The same for a file of more than max_held bytes. Nothing is kept of it after an error; after
+  /// `changed` it may be handed out once more. Unless it is overridden, the file is read whole.
+  [[nodiscard]] virtual Result<void> observe_large(std::span<const FileObservation> places,
+                                                   const LargeContent& content,
+                                                   const TargetSource& target);
+  /// A file up to so many bytes is read whole.
+  static constexpr std::uint64_t max_held = 16u << 20;
+
+ private:
+  std::mutex one_whole_;  // so that one larger file at a time is in memory
 };
 
 }  // namespace remediate::observe

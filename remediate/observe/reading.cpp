@@ -54,6 +54,22 @@ Result<Reading> read_unchanged(const host::File& file, std::uint64_t max_bytes,
   return was_changed(shown_name);
 }
 
+Result<void> OpenContent::read(std::uint64_t offset, std::span<char> into) const {
+  while (!into.empty()) {
+    TRY_LET(const std::size_t count, file_.read_at(offset, into));
+    if (count == 0) return was_changed(shown_name_);
+    offset += count;
+    into = into.subspan(count);
+  }
+  return {};
+}
+
+Result<void> OpenContent::unchanged() const {
+  TRY_LET(const FileStat now, file_.stat());
+  if (!same_state(now, seen_)) return was_changed(shown_name_);
+  return {};
+}
+
 Result<TargetFacts> target_facts(const host::File& file, const host::Directory& parent,
                                  const FileStat& seen, std::string_view shown_name) {
   TargetFacts facts;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <optional>
 #include <ranges>
 
@@ -18,8 +17,6 @@ constexpr std::size_t batch_files = 16;
 constexpr std::size_t noted_bytes = 64u << 10;
 /// A larger file is read by a thread that has a turn, so that few large buffers exist.
 constexpr std::uint64_t small_file = 256u << 10;
-/// Of those that are larger still there is one at a time.
-constexpr std::uint64_t large_file = 16u << 20;
 
 // What listing and reading take where everything is in memory.
 constexpr std::chrono::nanoseconds usual_call{20'000};
@@ -290,14 +287,14 @@ void Visitor::look_at(Wanted& file) {
   ++counts_.opened;
   if (!file.for_facts.empty()) tell(file.for_facts, {}, **opened, *stat);
   if (file.for_content.empty()) return;
-  std::unique_lock<std::mutex> alone(shared_.large_file, std::defer_lock);
   // What has grown since it was looked at is read as what it is now.
-  if (!reading && stat->size <= large_file) reading = read(**opened, file.for_content, large_file);
-  if (!reading) {
-    alone.lock();
-    reading = read(**opened, file.for_content, std::numeric_limits<std::uint64_t>::max());
+  if (!reading && stat->size <= Selector::max_held)
+    reading = read(**opened, file.for_content, Selector::max_held);
+  if (reading) {
+    take(file.for_content, *reading, **opened, *stat);
+  } else {
+    look_at_large(file.for_content, **opened);
   }
-  take(file.for_content, *reading, **opened, *stat);
   if (buffer_.capacity() > 2 * small_file) std::string().swap(buffer_);
 }
 
@@ -337,18 +334,42 @@ void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& read
     return;
   }
   counts_.bytes_read += reading->bytes.size();
+  mind_limit(places, reading->bytes.size());
+  if (!places.empty()) tell(places, reading->bytes, opened, reading->stat);
+}
+
+void Visitor::look_at_large(std::vector<std::size_t>& places, const host::File& opened) {
+  const auto path = RawPath::parse(path_);
+  if (!path) return issue(path.error());
+  for (bool again = true;; again = false) {
+    const auto stat = opened.stat();
+    if (!stat) return miss(places, stat.error());
+    mind_limit(places, stat->size);
+    if (places.empty()) return;
+    const auto observed = shared_.selector.observe_large(
+        observations(places, *path, stat->size), OpenContent(opened, *stat, "it"),
+        OpenTarget(opened, *handle_, *stat, path_));
+    if (observed) {
+      counts_.bytes_read += stat->size;
+      return;
+    }
+    const bool changed = observed.error().code == Code::changed;
+    if (changed && again) continue;
+    if (changed) return miss(places, Issue::Kind::changed_while_read, observed.error().text());
+    return miss(places, observed.error());
+  }
+}
+
+void Visitor::mind_limit(std::vector<std::size_t>& places, std::uint64_t size) {
   std::vector<std::size_t> over;
   std::erase_if(places, [&](std::size_t place) {
-    if (reading->bytes.size() <= limit(place)) return false;
+    if (size <= limit(place)) return false;
     over.push_back(place);
     return true;
   });
-  if (!over.empty()) {
-    too_large(over, stat.size,
-              "it has " + std::to_string(stat.size) +
-                  " bytes, more than a playbook that covers it reads");
-  }
-  if (!places.empty()) tell(places, reading->bytes, opened, reading->stat);
+  if (over.empty()) return;
+  too_large(over, size,
+            "it has " + std::to_string(size) + " bytes, more than a playbook that covers it reads");
 }
 
 void Visitor::too_large(const std::vector<std::size_t>& places, std::uint64_t size,
@@ -358,6 +379,14 @@ void Visitor::too_large(const std::vector<std::size_t>& places, std::uint64_t si
   if (!path) return issue(path.error());
   for (const std::size_t place : places)
     shared_.selector.observe_unread(observation(place, *path, size));
+}
+
+std::vector<FileObservation> Visitor::observations(const std::vector<std::size_t>& places,
+                                                   const RawPath& path, std::uint64_t size) const {
+  std::vector<FileObservation> made;
+  made.reserve(places.size());
+  for (const std::size_t place : places) made.push_back(observation(place, path, size));
+  return made;
 }
 
 FileObservation Visitor::observation(std::size_t place, const RawPath& path,
@@ -371,13 +400,10 @@ FileObservation Visitor::observation(std::size_t place, const RawPath& path,
 
 void Visitor::tell(const std::vector<std::size_t>& places, std::string_view content,
                    const host::File& opened, const FileStat& stat) {
-  auto path = RawPath::parse(path_);
+  const auto path = RawPath::parse(path_);
   if (!path) return issue(path.error());
-  std::vector<FileObservation> observations;
-  observations.reserve(places.size());
-  for (const std::size_t place : places)
-    observations.push_back(observation(place, *path, stat.size));
-  shared_.selector.observe_in(observations, content, OpenTarget(opened, *handle_, stat, path_));
+  shared_.selector.observe_in(observations(places, *path, stat.size), content,
+                              OpenTarget(opened, *handle_, stat, path_));
 }
 
 void Visitor::miss(const std::vector<std::size_t>& places, Issue::Kind kind,

@@ -47,8 +47,14 @@ class Visitor {
   void missed(const std::vector<std::size_t>& places, const std::string& reason);
   void too_large(const std::vector<std::size_t>& places, std::uint64_t size,
                  const std::string& reason);
+  /// Leaves out, and tells, the places that want no file of this size.
+  void mind_limit(std::vector<std::size_t>& places, std::uint64_t size);
   void take(std::vector<std::size_t>& places, const Result<Reading>& reading,
             const host::File& opened, const FileStat& stat);
+  void look_at_large(std::vector<std::size_t>& places, const host::File& opened);
+  [[nodiscard]] std::vector<FileObservation> observations(const std::vector<std::size_t>& places,
+                                                          const RawPath& path,
+                                                          std::uint64_t size) const;
   [[nodiscard]] FileObservation observation(std::size_t place, const RawPath& path,
                                             std::uint64_t size) const;
   void tell(const std::vector<std::size_t>& places, std::string_view content,

@@ -43,7 +43,6 @@ class Shared {
   Selector& selector;
   const ScanOptions& options;
   IssueLog issues;
-  std::mutex large_file;  // one at a time is in memory
 
  private:
   struct Place {

@@ -6,6 +6,25 @@
 #include "remediate/crypto/digest.h"
 
 namespace remediate::run {
+namespace {
+
+constexpr std::size_t piece_length = std::size_t{1} << 20;
+
+Result<std::string> sha256_of(const observe::LargeContent& content) {
+  crypto::Digest digest(crypto::Algorithm::sha256);
+  std::string piece;
+  for (std::uint64_t start = 0; start < content.size(); start += piece.size()) {
+    piece.resize(
+        static_cast<std::size_t>(std::min<std::uint64_t>(piece_length, content.size() - start)));
+    TRY(content.read(start, piece));
+    digest.update(piece);
+  }
+  TRY(content.unchanged());
+  return digest.finish_hex();
+}
+
+}  // namespace
+
 Result<void> BaselineSelector::add(std::size_t number, const plan::Baseline& baseline) {
   for (const plan::BaselineFolder& folder : baseline.folders) {
     Folder made{number, static_cast<std::uint32_t>(&folder - baseline.folders.data()), {}, {}};
@@ -53,9 +72,20 @@ void BaselineScan::observe(const observe::FileObservation& file, std::string_vie
 
 void BaselineScan::observe_in(std::span<const observe::FileObservation> places,
                               std::string_view content, const observe::TargetSource&) {
+  if (!places.empty()) compare(places, crypto::sha256_hex(content));
+}
+
+Result<void> BaselineScan::observe_large(std::span<const observe::FileObservation> places,
+                                         const observe::LargeContent& content,
+                                         const observe::TargetSource&) {
+  TRY_LET(const std::string digest, sha256_of(content));
+  if (!places.empty()) compare(places, digest);
+  return {};
+}
+
+void BaselineScan::compare(std::span<const observe::FileObservation> places,
+                           const std::string& digest) {
   using Answer = plan::KnownGood::Answer;
-  if (places.empty()) return;
-  const std::string digest = crypto::sha256_hex(content);
   // By baseline: the best answer of its folders that hold the file.
   std::vector<std::optional<Answer>> answers(known_.size());
   for (const observe::FileObservation& place : places) {
@@ -98,16 +128,27 @@ Result<std::unique_ptr<BaselineMaker>> BaselineMaker::make(plan::Baseline& into)
 
 void BaselineMaker::observe(const observe::FileObservation& file, std::string_view content,
                             const observe::TargetSource&) {
+  list(file, crypto::sha256_hex(content), content.size());
+}
+
+Result<void> BaselineMaker::observe_large(std::span<const observe::FileObservation> places,
+                                          const observe::LargeContent& content,
+                                          const observe::TargetSource&) {
+  TRY_LET(const std::string digest, sha256_of(content));
+  for (const observe::FileObservation& place : places) list(place, digest, content.size());
+  return {};
+}
+
+void BaselineMaker::list(const observe::FileObservation& file, std::string digest,
+                         std::uint64_t size) {
   const Folder* folder = find(*file.scope);
   auto path = RawPath::parse(file.below_scope);
   if (folder == nullptr || !path) return;
-  std::string digest = crypto::sha256_hex(content);
   const std::lock_guard lock(mutex_);
   if (into_.files.size() >= plan::max_baseline_files)
     ++left_out_;
   else
-    into_.files.push_back(
-        {folder->number, std::move(*path), std::move(digest), content.size(), {}});
+    into_.files.push_back({folder->number, std::move(*path), std::move(digest), size, {}});
 }
 
 Result<void> BaselineMaker::finish() {

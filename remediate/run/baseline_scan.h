@@ -46,11 +46,15 @@ class BaselineScan final : public BaselineSelector {
                const observe::TargetSource& target) override;
   void observe_in(std::span<const observe::FileObservation> places, std::string_view content,
                   const observe::TargetSource& target) override;
+  [[nodiscard]] Result<void> observe_large(std::span<const observe::FileObservation> places,
+                                           const observe::LargeContent& content,
+                                           const observe::TargetSource& target) override;
   void finish();
 
  private:
   BaselineScan(std::span<const plan::KnownGood> known, std::vector<plan::BaselineComparison>& into)
       : known_(known), into_(into), findings_(known.size()) {}
+  void compare(std::span<const observe::FileObservation> places, const std::string& digest);
   std::span<const plan::KnownGood> known_;
   std::vector<plan::BaselineComparison>& into_;
   std::mutex mutex_;
@@ -63,11 +67,15 @@ class BaselineMaker final : public BaselineSelector {
   [[nodiscard]] static Result<std::unique_ptr<BaselineMaker>> make(plan::Baseline& into);
   void observe(const observe::FileObservation& file, std::string_view content,
                const observe::TargetSource& target) override;
+  [[nodiscard]] Result<void> observe_large(std::span<const observe::FileObservation> places,
+                                           const observe::LargeContent& content,
+                                           const observe::TargetSource& target) override;
   /// limit when there were more than max_baseline_files.
   [[nodiscard]] Result<void> finish();
 
  private:
   explicit BaselineMaker(plan::Baseline& into) : into_(into) {}
+  void list(const observe::FileObservation& file, std::string digest, std::uint64_t size);
   plan::Baseline& into_;
   std::mutex mutex_;
   std::uint64_t left_out_ = 0;

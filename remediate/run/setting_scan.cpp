@@ -172,6 +172,17 @@ void SettingScan::observe_in(std::span<const observe::FileObservation> places,
   }
 }
 
+Result<void> SettingScan::observe_large(std::span<const observe::FileObservation> places,
+                                        const observe::LargeContent& content,
+                                        const observe::TargetSource& target) {
+  const bool any = std::ranges::any_of(places, [this](const observe::FileObservation& place) {
+    const Scope* known = impl_->find(*place.scope);
+    return known != nullptr && known->covers(place.below_scope);
+  });
+  return any ? Selector::observe_large(places, content, target)
+             : impl_->engine.observe_large(places, content, target);
+}
+
 std::set<SettingScan::Place> SettingScan::take_places() { return std::move(impl_->places); }
 
 void SettingScan::missed(const observe::ScopeInstance& scope, const RawPath& path,

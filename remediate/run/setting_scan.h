@@ -33,6 +33,9 @@ class SettingScan final : public observe::Selector {
                const observe::TargetSource& target) override;
   void observe_in(std::span<const observe::FileObservation> places, std::string_view content,
                   const observe::TargetSource& target) override;
+  [[nodiscard]] Result<void> observe_large(std::span<const observe::FileObservation> places,
+                                           const observe::LargeContent& content,
+                                           const observe::TargetSource& target) override;
 
   /// For ScanOptions::missed.
   void missed(const observe::ScopeInstance& scope, const RawPath& path,

@@ -219,7 +219,8 @@ TEST_CASE("in pieces RE2 finds what it finds in the whole text") {
       for (const std::size_t piece :
            {std::size_t{1}, std::size_t{5}, std::size_t{16}, 2 * longest.value_or(8)}) {
         if (piece == 0) continue;
-        const Sought sought = search_in_pieces(expression, longest, text, never, piece);
+        const Sought sought =
+            search_in_pieces(expression, longest, Between::all(text), never, piece);
         const bool slides = longest && *longest <= piece / 2;
         slid += slides ? 1 : 0;
         ++searches;
@@ -242,7 +243,7 @@ TEST_CASE("a bound below the truth would lose matches in pieces") {
   const std::string text = "qqqabbbcqqq";
   const auto never = SearchClock::time_point::max();
   const auto search = [&](std::size_t longest) {
-    return search_in_pieces(expression, longest, text, never, 2 * longest).ended;
+    return search_in_pieces(expression, longest, Between::all(text), never, 2 * longest).ended;
   };
   CHECK(search(5) == Sought::Ended::found);
   CHECK(search(1) == Sought::Ended::absent);
@@ -253,7 +254,8 @@ TEST_CASE("the clock is looked at after each piece") {
   const std::string text = std::string(100, 'x') + "needle";
   const auto before = SearchClock::now();
   const auto search = [&](SearchClock::time_point until, std::size_t piece) {
-    return search_in_pieces(expression, longest_match("needle"), text, until, piece).ended;
+    return search_in_pieces(expression, longest_match("needle"), Between::all(text), until, piece)
+        .ended;
   };
   CHECK(search(before, 20) == Sought::Ended::out_of_time);
   CHECK(search(before, 200) == Sought::Ended::found);  // one piece
