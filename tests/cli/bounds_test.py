@@ -119,6 +119,32 @@ class Bounds(Case):
                                           ("too_large", "www/named/b.php")])
         self.assertIn("indicator name of playbook", json.dumps(self.scene.plan()["issues"]))
 
+    def test_a_large_file_is_searched_but_not_held(self):
+        book = scene.playbook()
+        book["max_file_size"] = 256 * MIB
+        book["indicators"][0]["match"] = {"all": [
+            {"path": ["large.php"]}, book["indicators"][0]["match"],
+            {"not": {"regex": {"pattern": "nobody wrote this"}}}]}
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        large = self.scene.write("www/large.php", b"")
+        with open(large, "r+b") as file:
+            file.seek(200 * MIB - 3)  # a hole up to there
+            file.write(b"MARK-0123abcd tail")
+        started = self.scene.start("-q", *self.scene.plan_arguments(), stdout=None, stderr=None)
+        _, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(started.returncode, 0)
+        [operation] = [one for one in self.scene.plan()["operations"]
+                       if one["action"] == "quarantine"]
+        self.assertIn(f"at byte {200 * MIB - 3}", json.dumps(operation))
+        print(f"bounds: a file of 200 MiB: {usage.ru_maxrss // 1024} MiB of memory", flush=True)
+        self.assertLess(usage.ru_maxrss, 96 * 1024)
+        self.ok(self.scene.apply())
+        self.assertFalse(large.exists())
+        [run] = os.listdir(self.scene.store / "runs")
+        self.ok(self.scene.json("rollback", run))
+        self.assertEqual(large.stat().st_size, 200 * MIB + 15)
+
     def test_readers(self):
         arguments = ["plan", "-p", self.scene.playbooks[0], "--root", self.scene.root, "--threads"]
         self.ok(self.scene.json(*arguments, "8"))
