@@ -135,8 +135,6 @@ struct Engine::Impl {
   void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
              const observe::FileObservation& file, Content& content,
              const observe::TargetSource& target, Judgement& judgement);
-  Judgement judge_all(std::span<const observe::FileObservation> places, Content& content,
-                      const observe::TargetSource& target);
   template <class Each>
   void for_each_asked(std::span<const observe::FileObservation> places, const Each& each) const;
   void keep(Judgement judgement);
@@ -286,16 +284,6 @@ void Engine::Impl::for_each_asked(std::span<const observe::FileObservation> plac
   }
 }
 
-Engine::Impl::Judgement Engine::Impl::judge_all(std::span<const observe::FileObservation> places,
-                                                Content& content,
-                                                const observe::TargetSource& target) {
-  Judgement judgement;
-  for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
-    judge(scope, indicator, place, content, target, judgement);
-  });
-  return judgement;
-}
-
 /// What whoever made the file decides about.
 static std::uint64_t size_of(const FileMatch& match) {
   std::uint64_t size = sizeof match + match.path.bytes().size() + match.exclusion.size();
@@ -405,7 +393,11 @@ void Engine::observe_in(std::span<const observe::FileObservation> places, std::s
   try {
     const auto held =
         held_content(impl_->matchers, content, content.size() == front.size, target_of(front));
-    impl_->keep(impl_->judge_all(places, *held, target));
+    Impl::Judgement judgement;
+    impl_->for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
+      impl_->judge(scope, indicator, place, *held, target, judgement);
+    });
+    impl_->keep(std::move(judgement));
   } catch (const std::exception& thrown) {
     impl_->issues.add(observe::Issue::Kind::not_evaluated, front.path.display(), thrown.what());
   }
@@ -417,16 +409,23 @@ Result<void> Engine::observe_large(std::span<const observe::FileObservation> pla
   if (places.empty()) return {};
   const observe::FileObservation& front = places.front();
   try {
+    const auto open = [&](const auto& scope, const auto& indicator, const auto& place) {
+      return answer_unread(indicator.condition, place.below_scope, scope.scope->ignore_case,
+                           content.size()) != Answer::no;
+    };
     Questions questions;
     impl_->for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
-      if (answer_unread(indicator.condition, place.below_scope, scope.scope->ignore_case,
-                        content.size()) != Answer::no)
+      if (open(scope, indicator, place))
         questions.add(indicator.condition, indicator.indicator->authorises);
     });
     TRY_LET(const auto windowed,
             windowed_content(impl_->matchers, content, questions, impl_->windows, target_of(front),
                              impl_->one_whole));
-    Impl::Judgement judgement = impl_->judge_all(places, *windowed, target);
+    Impl::Judgement judgement;
+    impl_->for_each_asked(places, [&](const auto& scope, const auto& indicator, const auto& place) {
+      if (open(scope, indicator, place))
+        impl_->judge(scope, indicator, place, *windowed, target, judgement);
+    });
     TRY(content.unchanged());
     impl_->keep(std::move(judgement));
   } catch (const std::exception& thrown) {

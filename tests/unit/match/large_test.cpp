@@ -75,7 +75,8 @@ struct Run {
       made.indicators.push_back(std::move(indicator));
     }
     playbooks.push_back(std::move(made));
-    if (options.windows.max_length > 1u << 20) options.windows = {.max_length = 4096, .max_match = 1024};
+    if (options.windows.max_length > 1u << 20)
+      options.windows = {.max_length = 4096, .max_match = 1024};
     auto compiled = Engine::compile(playbooks, options);
     if (!compiled) FAIL(compiled.error().text());
     engine = std::move(*compiled);
@@ -244,6 +245,15 @@ TEST_CASE("a large file gives the reasons that the same file gives in memory") {
   CHECK(seen == told(held.engine->take_matches()));
   CHECK(seen.size() == 7);
   CHECK(large.engine->take_issues().empty());
+}
+
+TEST_CASE("what path and size rule out is not asked of a large file") {
+  const Condition elsewhere = node(Kind::all, {leaf(Kind::path, {"b"}), regex("nothing")});
+  Run run({{"one", node(Kind::all, {regex("needle"), elsewhere})}});
+  const Bytes bytes(std::string(10'000, 'x') + "needle");
+  REQUIRE(run.see(bytes).has_value());
+  CHECK(run.engine->take_matches().empty());
+  CHECK(run.engine->take_issues().empty());
 }
 
 TEST_CASE("what windows cannot decide is told, and not removed where it stands below a not") {
