@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -23,7 +25,12 @@ using Scratch = std::unique_ptr<hs_scratch_t, Free>;
 
 /// What the search may not need: a database above it costs more to walk than it saves.
 constexpr std::size_t max_database = 128u << 20;
-constexpr int max_refused = 64;
+/// By hs_compile_multi(), once hs_expression_info() has taken them.
+constexpr int max_refused = 4;
+/// What the compiler's time is known by before it works: it takes 10 to 100 us for a unit of work,
+/// and up to 15 ms for a nested repetition. The shipped expressions have 27,000 and 74.
+constexpr std::uint64_t max_work = 34'000;
+constexpr std::uint64_t max_nested = 160;
 
 unsigned flags_of(const Pattern& pattern) {
   return HS_FLAG_DOTALL | HS_FLAG_SINGLEMATCH | (pattern.ignore_case ? HS_FLAG_CASELESS : 0u);
@@ -84,14 +91,46 @@ class HyperscanSet final : public PatternSet {
   mutable std::vector<Scratch> scratches_;  // the first stays, to be copied
 };
 
-/// Null when it cannot be: then the expression that it does not take is gone from both lists.
-Database compile(std::span<const Pattern> patterns, std::vector<std::string>& spellings,
-                 std::vector<std::size_t>& taken) {
+struct Candidate {
+  std::size_t position = 0;
+  std::string spelling;
+  unsigned flags = 0;
+  HyperscanCost cost;
+  [[nodiscard]] std::uint64_t work() const { return cost.instructions + 3 * cost.beside; }
+};
+
+/// Takes a moment where compiling it takes a tenth of a second.
+bool is_understood(const Candidate& candidate) {
+  hs_expr_info_t* info = nullptr;
+  hs_compile_error_t* error = nullptr;
+  const hs_error_t ended =
+      hs_expression_info(candidate.spelling.c_str(), candidate.flags, &info, &error);
+  const std::unique_ptr<hs_compile_error_t, Free> error_kept(error);
+  std::free(info);  // NOLINT(cppcoreguidelines-no-malloc): the library's own allocation
+  return ended == HS_SUCCESS;
+}
+
+/// The cheapest first, as many as the compiler's time is for: the work of a large one is not taken
+/// from the others.
+void keep_affordable(std::vector<Candidate>& candidates) {
+  std::ranges::sort(candidates, {},
+                    [](const Candidate& one) { return std::pair(one.work(), one.position); });
+  std::uint64_t work = 0, nested = 0;
+  std::erase_if(candidates, [&](const Candidate& one) {
+    if (one.work() > max_work - work || one.cost.nested > max_nested - nested) return true;
+    work += one.work();
+    nested += one.cost.nested;
+    return false;
+  });
+}
+
+/// Null when it cannot be: then the expression that it does not take is gone.
+Database compile(std::vector<Candidate>& candidates) {
   std::vector<const char*> texts;
   std::vector<unsigned> flags, ids;
-  for (std::size_t index = 0; index < taken.size(); ++index) {
-    texts.push_back(spellings[index].c_str());
-    flags.push_back(flags_of(patterns[taken[index]]));
+  for (std::size_t index = 0; index < candidates.size(); ++index) {
+    texts.push_back(candidates[index].spelling.c_str());
+    flags.push_back(candidates[index].flags);
     ids.push_back(static_cast<unsigned>(index));
   }
   hs_database_t* made = nullptr;
@@ -101,14 +140,12 @@ Database compile(std::span<const Pattern> patterns, std::vector<std::string>& sp
                        HS_MODE_BLOCK, nullptr, &made, &error);
   const std::unique_ptr<hs_compile_error_t, Free> error_kept(error);
   if (ended == HS_SUCCESS) return Database(made);
-  const bool named =
-      error != nullptr && error->expression >= 0 && std::cmp_less(error->expression, taken.size());
-  if (!named) {  // nobody knows which one
-    taken.clear();
-    return nullptr;
-  }
-  taken.erase(taken.begin() + error->expression);
-  spellings.erase(spellings.begin() + error->expression);
+  const bool named = error != nullptr && error->expression >= 0 &&
+                     std::cmp_less(error->expression, candidates.size());
+  if (named)
+    candidates.erase(candidates.begin() + error->expression);
+  else  // nobody knows which one
+    candidates.clear();
   return nullptr;
 }
 
@@ -120,23 +157,25 @@ std::unique_ptr<PatternSet> make_hyperscan_set(std::span<const Pattern> patterns
                                                std::vector<std::size_t>& taken) {
   taken.clear();
   if (!have_hyperscan()) return nullptr;
-  std::vector<std::string> spellings;
+  std::vector<Candidate> candidates;
   for (std::size_t index = 0; index < patterns.size(); ++index) {
     auto spelling = hyperscan_spelling(patterns[index]);
     if (!spelling) continue;
-    spellings.push_back(std::move(*spelling));
-    taken.push_back(index);
+    const HyperscanCost cost = hyperscan_cost(patterns[index], *spelling);
+    candidates.push_back({index, std::move(*spelling), flags_of(patterns[index]), cost});
+    if (!is_understood(candidates.back())) candidates.pop_back();
   }
+  keep_affordable(candidates);
+  std::ranges::sort(candidates, {}, &Candidate::position);
   Database database;
-  for (int refused = 0; !database && refused <= max_refused && !taken.empty(); ++refused)
-    database = compile(patterns, spellings, taken);
+  for (int refused = 0; !database && refused <= max_refused && !candidates.empty(); ++refused)
+    database = compile(candidates);
   hs_scratch_t* scratch = nullptr;
   std::size_t size = 0;
   if (!database || hs_database_size(database.get(), &size) != HS_SUCCESS || size > max_database ||
-      hs_alloc_scratch(database.get(), &scratch) != HS_SUCCESS) {
-    taken.clear();
+      hs_alloc_scratch(database.get(), &scratch) != HS_SUCCESS)
     return nullptr;
-  }
+  for (const Candidate& candidate : candidates) taken.push_back(candidate.position);
   return std::make_unique<HyperscanSet>(std::move(database), Scratch(scratch), taken.size());
 }
 

@@ -38,8 +38,9 @@ struct Pattern {
                                                        std::vector<std::size_t>& taken);
 
 /// The faster one, for those patterns that mean the same to Hyperscan, with `taken` as above. It
-/// does not look at the clock: its time grows with the text alone. Null when it takes none, in a
-/// build without it, and on a processor that it does not run on.
+/// does not look at the clock: its time grows with the text alone. What its compiler takes is
+/// bounded: of many and large patterns it takes the smallest, the others are left to another set.
+/// Null when it takes none, in a build without it, and on a processor that it does not run on.
 [[nodiscard]] std::unique_ptr<PatternSet> make_hyperscan_set(std::span<const Pattern> patterns,
                                                              std::vector<std::size_t>& taken);
 
@@ -49,5 +50,15 @@ struct Pattern {
 /// The pattern as Hyperscan (which reads PCRE syntax) has to be given it so that it finds at least
 /// what RE2 finds in Latin-1. Nothing when there is no such spelling.
 [[nodiscard]] std::optional<std::string> hyperscan_spelling(const Pattern& pattern);
+
+/// What Hyperscan's compiler takes of time grows with these: see max_work in hyperscan_set.cpp.
+struct HyperscanCost {
+  std::uint64_t instructions = 0;  // of RE2's program
+  /// Copies of repetitions that stand directly behind another one: `\w+.{0,1000}`.
+  std::uint64_t beside = 0;
+  /// Repetitions within repeated groups, written out: 8 in `(?:a+b*){4}`.
+  std::uint64_t nested = 0;
+};
+[[nodiscard]] HyperscanCost hyperscan_cost(const Pattern& pattern, std::string_view spelling);
 
 }  // namespace remediate::match

@@ -98,9 +98,16 @@ void note_compile_error(int level, const char* /*file*/, int line, const YR_RULE
 /// Strings that say nothing of a file's content: they are found in texts without a common byte.
 using Wildcards = std::set<const YR_STRING*>;
 
-/// One text each: no byte stands in two of them.
-constexpr std::array<char, 3> probe_fill = {'\x01', 'x', '0'};
-constexpr std::size_t probe_bytes = 16384;
+/// Namespaces are made in the order of the sources, one each.
+std::size_t source_of(const YR_RULES* rules, const YR_STRING* string) {
+  return rules->rules_table[string->rule_idx].ns->idx;
+}
+
+/// The scanner does not look for a string whose bit is set.
+void leave_out(YR_SCANNER* scanner, std::uint32_t string) {
+  constexpr std::size_t bits = 8 * sizeof(YR_BITMASK);
+  scanner->strings_temp_disabled[string / bits] |= static_cast<YR_BITMASK>(1) << (string % bits);
+}
 
 int note_strings(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
   if (message != CALLBACK_MSG_RULE_MATCHING && message != CALLBACK_MSG_RULE_NOT_MATCHING)
@@ -114,25 +121,75 @@ int note_strings(YR_SCAN_CONTEXT* context, int message, void* data, void* user_d
   return CALLBACK_CONTINUE;
 }
 
-/// Nothing when a probe could not be scanned to its end.
-std::optional<Wildcards> wildcards_of(YR_RULES* rules) {
-  constexpr int timeout_seconds = 5;
-  Wildcards once;
-  Wildcards again;
-  for (const char fill : probe_fill) {
-    Wildcards found;
-    const std::string text(probe_bytes, fill);
-    const int result =
-        yr_rules_scan_mem(rules, reinterpret_cast<const std::uint8_t*>(text.data()), text.size(),
-                          SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING |
-                              SCAN_FLAGS_REPORT_RULES_NOT_MATCHING,
-                          note_strings, &found, timeout_seconds);
-    if (result != ERROR_SUCCESS) return std::nullopt;
-    for (const YR_STRING* string : found)
-      if (!once.insert(string).second) again.insert(string);
+/// Tells strings that are nothing but wildcards from those that say something: all sources at once,
+/// and where that fails each by itself, so that a bad one is in doubt alone. No other search of the
+/// rules may go on meanwhile.
+class WildcardProbe {
+ public:
+  WildcardProbe(YR_RULES* rules, std::size_t sources) : rules_(rules), in_doubt_(sources, false) {
+    // Only strings are looked for: a condition takes time, and says nothing of them.
+    YR_RULE* rule = nullptr;
+    yr_rules_foreach(rules, rule) rule->flags |= RULE_FLAGS_DISABLED;
+    if (auto found = search(std::nullopt, max_probe_seconds))
+      wildcards_ = std::move(*found);
+    else
+      search_each();
+    yr_rules_foreach(rules, rule) rule->flags &= ~RULE_FLAGS_DISABLED;
   }
-  return again;
-}
+  [[nodiscard]] bool in_doubt(std::size_t source) const { return in_doubt_[source]; }
+  [[nodiscard]] bool is_wildcard(const YR_STRING* string) const {
+    return wildcards_.contains(string);
+  }
+
+ private:
+  /// One text each: no byte stands in two of them.
+  static constexpr std::array<char, 3> fills = {'\x01', 'x', '0'};
+  static constexpr std::size_t text_bytes = 16384;
+  static constexpr int max_probe_seconds = 5;     // a text, for all sources
+  static constexpr int max_source_seconds = 1;    // a text, for one
+  static constexpr int max_sources_seconds = 15;  // all texts, each source by itself
+
+  void search_each() {
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + std::chrono::seconds(max_sources_seconds);
+    for (std::size_t source = 0; source < in_doubt_.size(); ++source) {
+      const auto found =
+          Clock::now() < deadline ? search(source, max_source_seconds) : std::nullopt;
+      in_doubt_[source] = !found;
+      if (found) wildcards_.insert(found->begin(), found->end());
+    }
+  }
+
+  /// Of one source or of all; nothing when a text could not be searched to its end.
+  [[nodiscard]] std::optional<Wildcards> search(std::optional<std::size_t> source,
+                                                int seconds) const {
+    YR_SCANNER* made = nullptr;
+    if (yr_scanner_create(rules_, &made) != ERROR_SUCCESS) return std::nullopt;
+    const Scanner scanner(made);
+    yr_scanner_set_flags(made, SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING |
+                                   SCAN_FLAGS_REPORT_RULES_NOT_MATCHING);
+    yr_scanner_set_timeout(made, seconds);
+    Wildcards once;
+    Wildcards again;
+    for (const char fill : fills) {
+      for (std::uint32_t string = 0; source && string < rules_->num_strings; ++string)
+        if (source_of(rules_, &rules_->strings_table[string]) != *source) leave_out(made, string);
+      Wildcards found;
+      yr_scanner_set_callback(made, note_strings, &found);
+      const std::string text(text_bytes, fill);
+      if (yr_scanner_scan_mem(made, reinterpret_cast<const std::uint8_t*>(text.data()),
+                              text.size()) != ERROR_SUCCESS)
+        return std::nullopt;
+      for (const YR_STRING* string : found)
+        if (!once.insert(string).second) again.insert(string);
+    }
+    return again;
+  }
+
+  YR_RULES* rules_;
+  Wildcards wildcards_;
+  std::vector<bool> in_doubt_;
+};
 
 /// libyara 4.2 puts its matches behind texts of any length, so they are not aligned
 /// (yr_notebook_alloc), and `yr_string_matches_foreach` would read them as if they were.
@@ -144,11 +201,6 @@ YR_MATCH copy_of(const void* match) {
 
 std::size_t number_of(const YR_RULES* rules, const YR_RULE* rule) {
   return static_cast<std::size_t>(rule - rules->rules_table);
-}
-
-/// Namespaces are made in the order of the sources, one each.
-std::size_t source_of(const YR_RULES* rules, const YR_STRING* string) {
-  return rules->rules_table[string->rule_idx].ns->idx;
 }
 
 YaraRule describe(YR_RULE* rule) {
@@ -166,12 +218,13 @@ YaraRule describe(YR_RULE* rule) {
   return described;
 }
 
-YaraHit place_of(YR_SCAN_CONTEXT* context, const YR_RULE* rule, const Wildcards* wildcards) {
+YaraHit place_of(YR_SCAN_CONTEXT* context, const YR_RULE* rule, const WildcardProbe& probe) {
   YaraHit hit;
   hit.rule = number_of(context->rules, rule);
+  if (probe.in_doubt(rule->ns->idx)) return hit;
   const YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
-    if (wildcards == nullptr || wildcards->contains(string)) continue;
+    if (probe.is_wildcard(string)) continue;
     const void* next = context->matches[string->idx].head;
     while (next != nullptr) {
       const YR_MATCH match = copy_of(next);
@@ -197,7 +250,7 @@ void note_doubt(YaraOutcome& outcome, std::size_t source, std::string why) {
 
 struct Noting {
   YaraOutcome* outcome;
-  const Wildcards* wildcards;  // null: it is not known which strings are
+  const WildcardProbe* probe;
 };
 
 int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
@@ -215,7 +268,7 @@ int note(YR_SCAN_CONTEXT* context, int message, void* data, void* user_data) {
     outcome->incomplete = "more than " + std::to_string(max_hits) + " rules match";
     return CALLBACK_ABORT;
   }
-  outcome->hits.push_back(place_of(context, static_cast<YR_RULE*>(data), noting->wildcards));
+  outcome->hits.push_back(place_of(context, static_cast<YR_RULE*>(data), *noting->probe));
   return CALLBACK_CONTINUE;
 }
 
@@ -240,14 +293,6 @@ std::string scan_error(int number) {
   }
 }
 
-/// Libyara's own bounds of one string do not take the others with them: without it they are asked
-/// again.
-void leave_out(YR_SCANNER* scanner, const std::set<std::uint32_t>& strings) {
-  constexpr std::size_t bits = 8 * sizeof(YR_BITMASK);
-  for (const std::uint32_t string : strings)
-    scanner->strings_temp_disabled[string / bits] |= static_cast<YR_BITMASK>(1) << (string % bits);
-}
-
 class YaraRules final : public RuleSet {
  public:
   YaraRules(Library library, Rules compiled, std::vector<YaraRule> described, std::size_t sources)
@@ -256,7 +301,7 @@ class YaraRules final : public RuleSet {
         rules_(std::move(compiled)) {}
 
   void probe() const {
-    std::call_once(probed_, [&] { wildcards_ = wildcards_of(rules_.get()); });
+    std::call_once(probed_, [&] { probe_.emplace(rules_.get(), sources()); });
   }
 
   [[nodiscard]] YaraOutcome scan(std::string_view content, const YaraTarget& target,
@@ -265,7 +310,8 @@ class YaraRules final : public RuleSet {
     probe();  // takes seconds once, which are no file's
     const auto deadline = Clock::now() + within;
     YaraOutcome outcome;
-    std::set<std::uint32_t> without;  // strings
+    // Strings that reached a bound of their own: without them the others are asked again.
+    std::set<std::uint32_t> without;
     for (unsigned times = 0;; ++times) {
       const YR_STRING* culprit = nullptr;
       std::string slowest;
@@ -284,10 +330,11 @@ class YaraRules final : public RuleSet {
       without.insert(culprit->idx);
       note_doubt(outcome, source_of(rules_.get(), culprit), scan_error(result));
     }
-    if (!wildcards_ && !outcome.hits.empty() && outcome.incomplete.empty())
-      outcome.incomplete =
-          "which of its strings are only wildcards could not be told in time, so "
-          "none of them lets it remove";
+    for (const YaraHit& hit : outcome.hits)
+      if (const std::size_t source = rules()[hit.rule].source; probe_->in_doubt(source))
+        note_doubt(outcome, source,
+                   "which of its strings are only wildcards could not be told, so none of them "
+                   "lets it remove");
     return outcome;
   }
 
@@ -304,12 +351,12 @@ class YaraRules final : public RuleSet {
       const int defined = yr_scanner_define_string_variable(scanner.get(), externals[i], values[i]);
       if (defined != ERROR_SUCCESS) return defined;
     }
-    Noting noting{&outcome, wildcards_ ? &*wildcards_ : nullptr};
+    Noting noting{&outcome, &*probe_};
     yr_scanner_set_callback(scanner.get(), note, &noting);
     yr_scanner_set_timeout(scanner.get(), seconds_of(within));
     // The bytes are private memory: no signal is to be caught, and no handler to be installed.
     yr_scanner_set_flags(scanner.get(), SCAN_FLAGS_NO_TRYCATCH | SCAN_FLAGS_REPORT_RULES_MATCHING);
-    leave_out(scanner.get(), without);
+    for (const std::uint32_t string : without) leave_out(scanner.get(), string);
     const int result = yr_scanner_scan_mem(
         scanner.get(), reinterpret_cast<const std::uint8_t*>(content.data()), content.size());
     culprit = result == ERROR_SUCCESS ? nullptr : yr_scanner_last_error_string(scanner.get());
@@ -341,7 +388,7 @@ class YaraRules final : public RuleSet {
   Library library_;  // last to go
   Rules rules_;
   mutable std::once_flag probed_;
-  mutable std::optional<Wildcards> wildcards_;  // nothing: no string counts as content
+  mutable std::optional<WildcardProbe> probe_;
   mutable std::mutex mutex_;
   mutable std::vector<Scanner> idle_;
 };

@@ -3,13 +3,18 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include <catch2/catch.hpp>
 
 #include "remediate/match/re2_options.h"
+#include "remediate/playbook/parse.h"
 
 namespace remediate::match {
 namespace {
@@ -279,6 +284,112 @@ TEST_CASE("one set serves many threads") {
     });
   threads.clear();
   CHECK(wrong == 0);
+}
+
+namespace {
+
+std::string word(std::size_t number) {
+  std::string text;
+  for (int letter = 0; letter < 6; ++letter, number /= 26)
+    text += static_cast<char>('a' + number % 26);
+  return text;
+}
+
+/// What the compiler has to do for the patterns of a set; both numbers are what it is bounded by.
+HyperscanCost cost_of(const Made& made, const std::vector<Pattern>& patterns) {
+  HyperscanCost sum;
+  for (const std::size_t member : made.members) {
+    const HyperscanCost one =
+        hyperscan_cost(patterns[member], *hyperscan_spelling(patterns[member]));
+    sum.instructions += one.instructions + 3 * one.beside;
+    sum.nested += one.nested;
+  }
+  return sum;
+}
+
+void collect(const playbook::Condition& condition, std::vector<Pattern>& patterns) {
+  if (condition.kind == playbook::Condition::Kind::regex)
+    patterns.push_back({condition.pattern, condition.ignore_case});
+  for (const playbook::Condition& child : condition.children) collect(child, patterns);
+}
+
+}  // namespace
+
+TEST_CASE("of many large patterns Hyperscan takes the cheapest") {
+  if (!have_hyperscan()) return;
+  std::vector<Pattern> patterns;
+  for (std::size_t number = 0; number < 400; ++number) {
+    const std::string tail = word(1000 + 37 * number) + std::to_string(number);
+    patterns.push_back({tail + "[^;]{0,200}" + word(number) + "[^;]{0,200}x", false});
+  }
+  const std::size_t costly = patterns.size();
+  patterns.push_back({"one[^;]{0,900}two[^;]{0,900}three[^;]{0,900}four[^;]{0,900}five", true});
+  for (std::size_t number = 0; number < 40; ++number)
+    patterns.push_back({"(?:[a-z(]{1,3}" + word(number) + "\\s*){9}x", false});
+  const std::size_t odd = patterns.size();  // that it does not take at all
+  for (std::size_t number = 0; number < 80; ++number)
+    patterns.push_back({"a^b" + word(number), true});
+  const std::size_t small = patterns.size();
+  for (std::size_t number = 0; number < 50; ++number)
+    patterns.push_back({"\\b" + word(number) + "\\s*\\(", true});
+  const Made made = make_fast(patterns);
+  REQUIRE(made.set);
+  CHECK(std::ranges::is_sorted(made.members));
+  CHECK(std::ranges::count_if(made.members, [&](std::size_t one) { return one >= small; }) == 50);
+  CHECK(std::ranges::none_of(made.members,
+                             [&](std::size_t one) { return one >= odd && one < small; }));
+  CHECK(std::ranges::find(made.members, costly) == made.members.end());
+  const HyperscanCost cost = cost_of(made, patterns);
+  CHECK(cost.instructions <= 34'000);
+  CHECK(cost.instructions > 30'000);
+  CHECK(cost.nested <= 160);
+  CHECK(cost.nested > 120);
+  const std::string text = word(1000) + "0 ; " + word(1000) + "0 ( " + word(0) + " x " + word(3) +
+                           " ( (" + word(7) + "(";
+  CHECK(missed(made, patterns, text) == "");
+}
+
+TEST_CASE("what Hyperscan's compiler takes is read off the pattern") {
+  const auto cost = [](const std::string& text) {
+    const Pattern pattern{text, false};
+    return hyperscan_cost(pattern, *hyperscan_spelling(pattern));
+  };
+  CHECK(cost("abc").instructions < cost("abc[^;]{0,100}d").instructions);
+  CHECK(cost("a+b{2,7}c*").beside == 9);
+  CHECK(cost("a+(?:xb{2,7})c*\\bd{9}").beside == 11);
+  CHECK(cost("a+[{}*]x{3}\\*+\\x2a{4}").beside == 6);
+  CHECK(cost("a+(?:b{3}c)(?i)").beside == 3);
+  CHECK(cost("a{9}").beside == 0);
+  CHECK(cost("(?:a+b*){4}").nested == 8);
+  CHECK(cost("(?:(?:a+b)c{2}){3,}").nested == 8);
+  CHECK(cost("(?:(?:a+b){3}c){2}").nested == 11);
+  CHECK(cost("(?:abc){40}(?:a+b)?[(+]").nested == 0);
+}
+
+TEST_CASE("Hyperscan takes all expressions of the shipped playbooks") {
+  if (!have_hyperscan()) return;
+  std::vector<Pattern> patterns;
+  for (const auto& file : std::filesystem::directory_iterator(PLAYBOOKS)) {
+    if (file.path().extension() != ".json") continue;
+    std::ifstream stream(file.path(), std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(stream), {});
+    const auto parsed = playbook::parse_playbook(bytes, file.path().string());
+    REQUIRE(parsed);
+    for (const playbook::Indicator& indicator : parsed->playbook.indicators)
+      if (indicator.match) collect(*indicator.match, patterns);
+  }
+  const auto key = [](const Pattern& one) { return std::tie(one.text, one.ignore_case); };
+  std::ranges::sort(patterns, {}, key);
+  const auto same = [&](const Pattern& a, const Pattern& b) { return key(a) == key(b); };
+  const auto again = std::ranges::unique(patterns, same);
+  patterns.erase(again.begin(), again.end());
+  CHECK(patterns.size() > 60);
+  const Made made = make_fast(patterns);
+  CHECK(made.members.size() == patterns.size());
+  const HyperscanCost cost = cost_of(made, patterns);
+  std::printf("pattern sets: %zu shipped expressions, work %llu, nested %llu\n", patterns.size(),
+              static_cast<unsigned long long>(cost.instructions),
+              static_cast<unsigned long long>(cost.nested));
 }
 
 TEST_CASE("patterns that would be written out many times are left to RE2") {

@@ -165,6 +165,29 @@ TEST_CASE("a bound that one YARA source reaches leaves the others as they are") 
   CHECK(many.doubts[0].source == 2);
 }
 
+TEST_CASE("a YARA source whose wildcards cannot be told leaves the others as they are") {
+  if (!have_yara()) return;
+  // Too complex for a text of one letter, which is how wildcards are told.
+  const std::string bad =
+      "rule bad { strings: $a = \"needle\" $b = /xx(.{1,2}){1,2000}z/ condition: $a or $b }";
+  const std::string endless =
+      "rule endless { strings: $a = \"needle\" $b = \"x\" condition: $a and (not $b or "
+      "for all i in (1..2000000000) : (i > 0)) }";
+  const std::string wild = "rule wild { strings: $a = /[^q]{2}/ condition: $a }";
+  Both rules({text_rule("first", "needle"), bad, endless, wild, text_rule("last", "needle")});
+  const YaraOutcome outcome = rules.scan("a needle");
+  CHECK(outcome.incomplete.empty());
+  REQUIRE(outcome.doubts.size() == 1);
+  CHECK(outcome.doubts[0].source == 1);
+  CHECK(outcome.doubts[0].why.find("only wildcards could not be told") != std::string::npos);
+  REQUIRE(outcome.hits.size() == 5);
+  std::set<std::string> content;
+  for (const YaraHit& hit : outcome.hits)
+    if (hit.has_offset) content.insert(rules.here->rules()[hit.rule].name);
+  CHECK(content == Names{"first", "endless", "last"});
+  CHECK(rules.scan("nothing").doubts.empty());
+}
+
 TEST_CASE("an answer about YARA rules that are not there is none") {
   if (!have_yara()) return;
   Both rules({text_rule("only", "needle")});
