@@ -17,9 +17,11 @@ constexpr std::uint64_t max_plan_bytes = 256u << 20;
 constexpr std::uint64_t max_signature_bytes = 1u << 20;
 
 /// The id that the operator retypes: given, or asked for on a terminal.
-std::string confirmation(const Global& global, const std::string& given, const plan::Plan& plan) {
+std::string confirmation(const Global& global, const std::string& given, const plan::Plan& plan,
+                         const std::string& path) {
   if (!given.empty() || global.no_input || !host::is_terminal(host::Stream::input)) return given;
-  std::cerr << report::plan_text(plan, host::is_terminal(host::Stream::error))
+  std::cerr << report::plan_text(plan, host::is_terminal(host::Stream::error),
+                                 {.file = display(shell_word(path))})
             << "\nType the plan id to apply this plan: " << std::flush;
   std::string typed;
   std::getline(std::cin, typed);
@@ -41,13 +43,15 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
   TRY(run::check_root_allowed(policy, *root));
   TRY_LET(const FileStat stat, root->stat());
   const bool by_signature = policy.policy.threshold > 0;
-  const std::string confirmed = by_signature ? confirm : confirmation(global, confirm, file.plan);
+  const std::string confirmed =
+      by_signature ? confirm : confirmation(global, confirm, file.plan, path);
   std::vector<observe::OwnFile> own = run::own_files(policy);
   for (const char* end : {"", ".p7s"})
     own.push_back({path + end, "the plan file or its approvals"});
-  observe::Claims claims = run::claims_of_targets(global.host, *root, file.plan, global.store, own);
-  for (const observe::Issue& notice : claims.notices)
-    message(global, notice.where + ": " + notice.reason);
+  const auto in_use = global.host.files_in_use();
+  observe::Claims claims =
+      run::claims_of_targets(global.host, *root, file.plan, global.store, own, in_use);
+  tell_notices(global, claims, in_use);
   plan::ApprovalRequest request{std::move(file),
                                 std::move(signature),
                                 policy.policy,
@@ -58,7 +62,8 @@ Result<int> apply(Global& global, const std::string& path, const std::string& co
                                 confirmed,
                                 global.host.now(),
                                 std::move(claims),
-                                policy.playbook_signers};
+                                policy.playbook_signers,
+                                policy.path};
   TRY_LET(const plan::ApprovedPlan approved, plan::check_approval(std::move(request)));
   if (!confirm.empty() && confirm != approved.plan().plan_id)
     return fail(Code::approval, "--confirm " + display(confirm) + " is not this plan's id",

@@ -30,7 +30,9 @@ Result<int> approve(Global& global, const Options& options) {
     return fail(Code::stale_plan, "plan " + file.plan.plan_id + " has expired", "make a new plan");
 
   // What is signed is shown first; on a terminal the approver retypes its id.
-  if (!global.json()) TRY(print(report::plan_text(file.plan, global.colour())));
+  if (!global.json())
+    TRY(print(report::plan_text(file.plan, global.colour(),
+                                {.file = display(shell_word(options.plan))})));
   if (!global.no_input && host::is_terminal(host::Stream::input)) {
     std::cerr << "\nType the plan id to approve this plan: " << std::flush;
     std::string typed;

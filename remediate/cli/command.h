@@ -9,6 +9,7 @@
 
 #include "remediate/base/json.h"
 #include "remediate/host/host.h"
+#include "remediate/observe/claims.h"
 #include "remediate/run/host_policy.h"
 #include "remediate/run/probe.h"
 #include "remediate/run/rollback.h"
@@ -46,6 +47,9 @@ struct Global {
 /// their own, with the store and the policy of this call, so that they can be typed as they stand.
 [[nodiscard]] std::string with_places(const Global& global, std::string text);
 
+/// A word of a command, as a shell reads it: plain, or quoted.
+[[nodiscard]] std::string shell_word(const std::string& text);
+
 /// A command's work; the value is the exit code.
 using Action = std::function<Result<int>()>;
 
@@ -70,6 +74,9 @@ void add_init(CLI::App& app, Global& global, Action& chosen);
 [[nodiscard]] Result<void> print(const std::string& text);
 [[nodiscard]] Result<void> print(const Json& document);
 void message(const Global& global, const std::string& text);
+/// What could not be looked up of a plan's targets, with the processes that it is about.
+void tell_notices(const Global& global, const observe::Claims& claims,
+                  const Result<host::FilesInUse>& in_use);
 /// Prints what a run ended with; 0, 3 (partial) or `incomplete`.
 [[nodiscard]] Result<int> print_report(const Global& global, const run::RunReport& report,
                                        int incomplete);

@@ -12,6 +12,7 @@
 #include "remediate/cli/sandbox.h"
 #include "remediate/host/process.h"
 #include "remediate/report/report.h"
+#include "remediate/run/survey.h"
 
 namespace remediate::cli {
 namespace {
@@ -46,8 +47,9 @@ class NoProgress final : public run::Progress {
   void note(const std::string&) override {}
 };
 
-/// As a shell reads it: plain, or quoted.
-std::string quoted(const std::string& text) {
+}  // namespace
+
+std::string shell_word(const std::string& text) {
   constexpr std::string_view plain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%,=";
   if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
@@ -56,12 +58,10 @@ std::string quoted(const std::string& text) {
   return whole + "'";
 }
 
-}  // namespace
-
 std::string with_places(const Global& global, std::string text) {
   std::string places;
-  if (global.store != global.usual_store) places += " --store " + display(quoted(global.store));
-  if (!global.policy.empty()) places += " --policy " + display(quoted(global.policy));
+  if (global.store != global.usual_store) places += " --store " + display(shell_word(global.store));
+  if (!global.policy.empty()) places += " --policy " + display(shell_word(global.policy));
   if (places.empty()) return text;
   constexpr std::string_view start = "remediate", indented = "    ";
   constexpr std::array<std::string_view, 10> commands = {"apply", "approve", "finalize", "init",
@@ -112,6 +112,16 @@ void message(const Global& global, const std::string& words) {
     box->said += text + "\n";
   else
     std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void tell_notices(const Global& global, const observe::Claims& claims,
+                  const Result<host::FilesInUse>& in_use) {
+  for (const observe::Issue& notice : claims.notices)
+    message(global, notice.where + ": " + notice.reason);
+  const bool asked = std::ranges::any_of(
+      claims.notices, [](const observe::Issue& notice) { return notice.where == "processes"; });
+  if (const std::string unread = asked ? run::unread_processes(in_use) : ""; !unread.empty())
+    message(global, unread);
 }
 
 Result<int> print_report(const Global& global, const run::RunReport& report, int incomplete) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 
 #include "remediate/base/encoding.h"
@@ -87,11 +89,19 @@ Result<int> plan(Global& global, const Options& options) {
       survey.own.push_back({written, "the file that the plan is written to"});
   TRY_LET(const plan::PlanFile file, run::make_plan(global.host, playbooks, policy, survey));
   if (!options.output.empty()) TRY(write_file(global, options.output, file.bytes));
-  if (!options.html.empty()) TRY(write_file(global, options.html, report::plan_html(file.plan)));
+  if (options.in_use && std::ranges::find(file.plan.issues, "processes",
+                                          &plan::IssueReport::where) != file.plan.issues.end())
+    if (const std::string unread = run::unread_processes(*options.in_use); !unread.empty())
+      message(global, unread);
+  report::PlanPlace place;
+  if (!options.output.empty() && options.output != "-")
+    place.file = display(shell_word(options.output));
+  if (!options.html.empty())
+    TRY(write_file(global, options.html, report::plan_html(file.plan, place)));
   if (global.json() && options.output != "-")
     TRY(print(file.bytes));
   else if (options.output != "-")
-    TRY(print(with_places(global, report::plan_text(file.plan, global.colour()))));
+    TRY(print(with_places(global, report::plan_text(file.plan, global.colour(), place))));
   if (!options.output.empty() && options.output != "-")
     message(global, "plan " + file.plan.plan_id + " written to " + display(options.output));
   return options.detailed && file.plan.has_changes() ? changes_pending : 0;
@@ -114,7 +124,10 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
                       "repeated)");
   command->add_option("-o,--output", options->output, "write the plan here (- for stdout)");
   command->add_option("--html", options->html, "write the change request as an HTML page here");
-  command->add_option("--threads", options->threads, "readers at work")
+  command
+      ->add_option(
+          "--threads", options->threads,
+          "readers of files that work at the same time, and as many processes for YARA rules")
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
   command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");

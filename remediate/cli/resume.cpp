@@ -18,12 +18,10 @@ constexpr int partial = 3;
 /// What apply demanded of a plan under this policy must still hold when it is continued.
 Result<void> check_still_approved(const run::HostPolicy& policy, const run::Run& run) {
   if (run.phase != "apply") return {};
-  if (run.plan.plan.policy_sha256 != policy.sha256)
+  if (const std::string why = plan::against_policy(run.plan.plan, policy.path, policy.sha256);
+      !why.empty())
     return fail(Code::approval,
-                "run " + run.name +
-                    " may not be continued: its plan was made under another policy (sha256 " +
-                    run.plan.plan.policy_sha256 + ") than " + display(policy.source) + " (sha256 " +
-                    policy.sha256 + ")",
+                "run " + run.name + " may not be continued under another policy: " + why,
                 "name its policy with --policy; where that is no longer the policy, `remediate "
                 "rollback " +
                     run.name + "` takes back what was done");
@@ -109,10 +107,10 @@ Result<int> resume(Global& global, std::string name, const std::string& connecti
   run::ApplyOptions options = apply_options(policy, *locked.store, probe.get());
   options.directory = directory.get();
   if (run.phase == "apply") {
+    const auto in_use = global.host.files_in_use();
     observe::Claims claims = run::claims_of_targets(global.host, *root, run.plan.plan, global.store,
-                                                    run::own_files(policy));
-    for (const observe::Issue& notice : claims.notices)
-      message(global, notice.where + ": " + notice.reason);
+                                                    run::own_files(policy), in_use);
+    tell_notices(global, claims, in_use);
     options.refused = run::refused_targets(
         policy, run.plan.plan, run::store_below(root->location(), global.store), std::move(claims));
   }

@@ -3,22 +3,55 @@
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/cli/command.h"
+#include "remediate/crypto/signature.h"
+#include "remediate/plan/approval.h"
 #include "remediate/report/report.h"
 
 namespace remediate::cli {
 namespace {
 
 constexpr std::uint64_t max_plan_bytes = 256u << 20;
+constexpr std::uint64_t max_signature_bytes = 1u << 20;
+
+/// Who signed a plan, and whether the policy in use counts them; a signature file that cannot be
+/// used is told, the plan is shown either way.
+std::vector<std::string> signers_of(Global& global, const plan::PlanFile& file,
+                                    const std::string& path) {
+  const std::string where = display(path) + ".p7s";
+  const auto signature = read_file(global, path + ".p7s", max_signature_bytes);
+  if (!signature)
+    return {signature.error().code == Code::not_found
+                ? "by nobody: there is no " + where
+                : where + " cannot be read: " + display(signature.error().text())};
+  const auto policy = run::load_policy(global.host, global.policy);
+  if (!policy)
+    return {"not checked, " + where +
+            ": the policy cannot be used: " + display(policy.error().text())};
+  const auto verified = crypto::verify_detached(*signature, file.bytes, policy->approvers);
+  if (!verified) return {where + " does not hold: " + display(verified.error().text())};
+  std::vector<std::string> lines;
+  for (const crypto::Signer& signer : verified->signers)
+    lines.push_back("by " + signer.certificate.subject() + " (sha256 " +
+                    signer.certificate.fingerprint() + "), an approver of " +
+                    plan::policy_name(policy->path, policy->sha256));
+  for (const std::string& unknown : verified->unknown)
+    lines.push_back("by a certificate (sha256 " + display(unknown) + ") that is no approver of " +
+                    plan::policy_name(policy->path, policy->sha256));
+  return lines;
+}
 
 Result<int> show_plan(Global& global, std::string bytes, const std::string& what,
                       const std::string& html) {
   TRY_LET(const plan::PlanFile file, plan::read_plan(std::move(bytes), what));
-  if (!html.empty()) TRY(write_file(global, html, report::plan_html(file.plan)));
+  report::PlanPlace place;
+  if (what != "-")
+    place = {.file = display(shell_word(what)), .signers = signers_of(global, file, what)};
+  if (!html.empty()) TRY(write_file(global, html, report::plan_html(file.plan, place)));
   if (html != "-") {
     if (global.json())
       TRY(print(file.bytes));
     else
-      TRY(print(with_places(global, report::plan_text(file.plan, global.colour()))));
+      TRY(print(with_places(global, report::plan_text(file.plan, global.colour(), place))));
   }
   return 0;
 }

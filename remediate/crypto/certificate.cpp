@@ -220,6 +220,23 @@ bool Certificate::valid_at(Timestamp time) const {
   return (begin == -1 || begin == 0) && (end == 0 || end == 1);
 }
 
+Result<void> Certificate::may_recover(std::string_view what) const {
+  X509* x509 = impl_->x509.get();
+  const int kind = EVP_PKEY_get_base_id(X509_get0_pubkey(x509));
+  const bool agrees = kind == EVP_PKEY_EC;
+  const std::string asked = agrees ? "keyAgreement" : "keyEncipherment";
+  if (kind == EVP_PKEY_RSA_PSS)
+    return fail(Code::bad_input, std::string(what) + " has an RSA-PSS key, which can only sign",
+                "give a certificate with an ECDSA P-256 key and the key usage keyAgreement");
+  if ((X509_get_key_usage(x509) & (agrees ? KU_KEY_AGREEMENT : KU_KEY_ENCIPHERMENT)) != 0)
+    return {};
+  return fail(Code::bad_input,
+              std::string(what) + " is not for sealing: its key usage lacks " + asked,
+              "give a certificate of its own for recovery (openssl req -x509 ... -addext "
+              "keyUsage=critical," +
+                  asked + "), not one that signs");
+}
+
 Result<PrivateKey> PrivateKey::from_pem(std::string_view pem, std::string_view what) {
   TRY(check_pem_size(pem, what));
   const BioPtr input = memory_bio(pem);

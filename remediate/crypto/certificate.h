@@ -24,6 +24,10 @@ class Certificate {
   /// SHA-256 of the public key: equal for two certificates of one key pair.
   [[nodiscard]] std::string key_fingerprint() const;
   [[nodiscard]] bool valid_at(Timestamp time) const;
+  /// bad_input when nothing can be sealed to it, or its key usage says that it is for something
+  /// else: an EC key needs keyAgreement, an RSA key keyEncipherment. One that says nothing
+  /// of its usage is for all.
+  [[nodiscard]] Result<void> may_recover(std::string_view what) const;
   [[nodiscard]] const Impl& impl() const { return *impl_; }
   explicit Certificate(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 

@@ -21,13 +21,19 @@ struct FileInUse {
   std::uint64_t process = 0;
   std::string name;  // of the process, raw bytes
 };
+/// A process, by number and name (raw bytes).
+struct ProcessName {
+  std::uint64_t process = 0;
+  std::string name;
+};
 /// The files in use at one moment. Not complete when processes could not be looked into.
 struct FilesInUse {
-  std::vector<FileInUse> files;   // each file once, this process's first
-  std::uint64_t own_process = 0;  // this one
-  std::uint64_t processes = 0;    // seen
-  std::uint64_t unread = 0;       // of these: could not be looked into
-  bool cut_off = false;           // more files than are looked at
+  std::vector<FileInUse> files;             // each file once, this process's first
+  std::uint64_t own_process = 0;            // this one
+  std::uint64_t processes = 0;              // seen
+  std::uint64_t unread = 0;                 // of these: could not be looked into
+  std::vector<ProcessName> unread_first{};  // of those, the first three
+  bool cut_off = false;                     // more files than are looked at
 };
 
 /// The operating system. One implementation a platform; tests inject their own.

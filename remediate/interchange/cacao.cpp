@@ -200,6 +200,7 @@ class Document {
                                        "stands in external_references",
                                        "playbook.json")},
         {"__plan_file__", variable("where the plan is written; it must not exist", "plan.json")},
+        {"__store__", variable("the store of remediate on the server", "/var/lib/remediate")},
         {"__root__", variable("the tree: / or where another machine's disk is mounted", "/")},
         {"__plan_id__", variable("the plan that was read and approved, as `plan` names it", "")},
         {"__run__", variable("the run, as `apply` names it", "")},
@@ -233,14 +234,14 @@ class Document {
         bash("remediate check \"__playbook_file__:value\""));
     add("plan", "Plan: the dry run", "It changes nothing, and says what would be done.",
         bash("remediate plan -p \"__playbook_file__:value\" --root \"__root__:value\" "
-             "-o \"__plan_file__:value\"",
+             "-o \"__plan_file__:value\" --store \"__store__:value\"",
              "match-indicator"));
     for (std::size_t i = 0; i < playbook_.indicators.size(); ++i)
       add_indicator(playbook_.indicators[i], source.at("indicators").at(i));
     if (applies()) add_apply();
     for (const playbook::Step& step : playbook_.steps) add_step(step);
     add("verify", "Verify the evidence", "Signatures, the chain of records, every object.",
-        bash("remediate verify"));
+        bash("remediate verify --store \"__store__:value\""));
     link();
   }
 
@@ -261,7 +262,8 @@ class Document {
     add("apply", "Apply the plan",
         "A person confirms the plan by its id. Every file goes to the quarantine and can be given "
         "back.",
-        manual("remediate apply __plan_file__:value --confirm __plan_id__:value",
+        manual("remediate apply __plan_file__:value --confirm __plan_id__:value "
+               "--store __store__:value",
                "eliminate-risk"));
     steps_.back().on_failure = id("action", "rollback");
   }
@@ -272,11 +274,12 @@ class Document {
       add("step " + step.id, "Compare: " + step.id,
           "The step " + step.id + " " + std::string(action_words(step.action)) + of + ".",
           manual("Compare what the step " + step.id +
-                 " did with the plan: remediate show __run__:value"));
+                 " did with the plan: remediate show __run__:value --store __store__:value"));
       return;
     }
     std::string command = step.text;
-    if (step.wait) command += "\nThen go on: remediate resume __run__:value";
+    if (step.wait)
+      command += "\nThen go on: remediate resume __run__:value --store __store__:value";
     add("step " + step.id, "Do: " + step.id,
         (step.wait ? "The removal waits for this" : "Not done by the tool") + of + ".",
         manual(std::move(command)));
@@ -314,8 +317,9 @@ class Document {
                      "Also for later: a file that turns out to be good is given back this way, and "
                      "`export --as misp-sightings` says so to others."}};
       rollback.update(manual(
-          "Read what was done: remediate show __run__:value. Then either go on: remediate resume "
-          "__run__:value, or give everything back: remediate rollback __run__:value",
+          "Read what was done: remediate show __run__:value --store __store__:value. Then either "
+          "go on: remediate resume __run__:value --store __store__:value, or give everything back: "
+          "remediate rollback __run__:value --store __store__:value",
           "revert-system"));
       rollback["on_completion"] = end;
       workflow_[id("action", "rollback")] = std::move(rollback);

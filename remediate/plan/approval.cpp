@@ -5,6 +5,7 @@
 
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
+#include "remediate/crypto/digest.h"
 #include "remediate/plan/guards.h"
 #include "remediate/plan/limits.h"
 
@@ -51,11 +52,36 @@ std::uint64_t approvals_needed(const Plan& plan, const Policy& policy) {
   return std::max(policy.threshold, above ? policy.approvers_above_limit : 0);
 }
 
+std::string policy_name(const std::string& path, const std::string& sha256) {
+  if (sha256.empty() || sha256 == crypto::sha256_hex("")) return "the built-in policy";
+  return "the policy " + (path.empty() ? "" : display(path) + " ") + "(sha256 " + display(sha256) +
+         ")";
+}
+
+std::string against_policy(const Plan& plan, const std::string& path, const std::string& sha256) {
+  if (plan.policy_sha256 == sha256) return {};
+  const std::string made = "it was made under " + policy_name(plan.policy, plan.policy_sha256);
+  if (sha256 == crypto::sha256_hex(""))
+    return made + ", and no policy is in use here: --policy is missing";
+  return "the policy has changed since the plan was made: " + made + ", in use here is " +
+         policy_name(path, sha256);
+}
+
+namespace {
+
+std::string approvals(std::uint64_t number) {
+  return std::to_string(number) + (number == 1 ? " approval" : " approvals");
+}
+
+}  // namespace
+
 struct ApprovalCheck {
   ApprovalRequest& request;
   std::vector<std::string> reasons{};
   Code code = Code::stale_plan;
   std::vector<std::string> approvers{};
+  bool other_policy = false, other_playbooks = false, above_limit = false, guarded = false;
+  bool few_approvers = false, not_confirmed = false;
 
   void against(std::string reason) { reasons.push_back(std::move(reason)); }
   void against(std::string reason, Code kind) {
@@ -72,8 +98,11 @@ struct ApprovalCheck {
         plan.host.root_id.inode != request.host.root_id.inode)
       against("the root " + display(plan.host.root) +
               " is not the directory for which the plan was made");
-    if (plan.policy_sha256 != request.policy_sha256)
-      against("the policy has changed since the plan was made");
+    if (std::string reason = against_policy(plan, request.policy_path, request.policy_sha256);
+        !reason.empty()) {
+      other_policy = true;
+      against(std::move(reason));
+    }
   }
 
   void check_time() {
@@ -90,13 +119,17 @@ struct ApprovalCheck {
 
   void check_playbooks() {
     for (std::string& reason : against_playbooks(request.file.plan, request.policy,
-                                                 request.playbook_signers, request.now))
+                                                 request.playbook_signers, request.now)) {
+      other_playbooks = true;
       against(std::move(reason), Code::approval);
+    }
   }
 
   void check_limits() {
-    for (std::string& reason : against_limits(request.file.plan, request.policy))
+    for (std::string& reason : against_limits(request.file.plan, request.policy)) {
+      above_limit = true;
       against(std::move(reason), Code::approval);
+    }
   }
 
   /// The planner leaves these out; a plan that has them was not made by it.
@@ -126,6 +159,7 @@ struct ApprovalCheck {
       } else if (operation.action == Action::reset_setting && !operation.setting.directory) {
         reason = guards.against_edit(operation);
       }
+      guarded = guarded || reason;
       if (reason)
         against(display(operation.id) + " " + operation.path.display() + ": " + *reason,
                 Code::approval);
@@ -144,12 +178,13 @@ struct ApprovalCheck {
         against("--confirm " + display(request.confirmed_id) + " is not this plan's id",
                 Code::approval);
       else
-        approvers.emplace_back("confirmed by plan id");
+        approvers.emplace_back(confirmed_by_id);
+      not_confirmed = approvers.empty();
       return;
     }
+    few_approvers = true;
     if (request.signature.empty()) {
-      against(asked + std::to_string(threshold) + " approvals and the plan has no signature file",
-              Code::approval);
+      against(asked + approvals(threshold) + " and the plan has no signature file", Code::approval);
       return;
     }
     auto verified =
@@ -167,10 +202,33 @@ struct ApprovalCheck {
         approvers.push_back(signer.certificate.subject() + " (sha256 " +
                             signer.certificate.fingerprint() + ")");
     }
-    if (approvers.size() < threshold)
-      against(asked + std::to_string(threshold) + " approvals and " +
-                  std::to_string(approvers.size()) + " hold",
+    few_approvers = approvers.size() < threshold;
+    if (few_approvers)
+      against(asked + approvals(threshold) + " and " + std::to_string(approvers.size()) +
+                  (approvers.size() == 1 ? " holds" : " hold"),
               Code::approval);
+  }
+
+  [[nodiscard]] std::string remedy() const {
+    std::string text;
+    const auto add = [&](bool wanted, const std::string& words) {
+      if (wanted) text += (text.empty() ? "" : "; ") + words;
+    };
+    const bool missing = other_policy && request.policy_sha256 == crypto::sha256_hex("");
+    add(missing, "give the policy that the plan was made under: --policy " +
+                     (request.file.plan.policy.empty() ? std::string("FILE")
+                                                       : display(request.file.plan.policy)));
+    if (missing || code != Code::approval)
+      return missing ? text : "make a new plan on this host and have it approved";
+    add(few_approvers,
+        "read it with `remediate show`, and have approvers of the policy sign it "
+        "(`remediate approve`): --confirm stands for no signature");
+    add(not_confirmed, "read it with `remediate show`, then confirm it (--confirm PLAN_ID)");
+    add(above_limit,
+        "for a limit, narrow the playbook or let the host's policy allow more, and plan again");
+    add(other_playbooks, "plan again with a playbook that the policy accepts");
+    add(guarded || text.empty(), "make a new plan");
+    return text;
   }
 
   Result<ApprovedPlan> run() {
@@ -181,12 +239,7 @@ struct ApprovalCheck {
     check_guards();
     check_signatures();
     if (!reasons.empty()) {
-      Error error{code, "plan " + request.file.plan.plan_id + " may not be applied",
-                  code == Code::approval
-                      ? "read it with `remediate show`, then approve it (`remediate approve`) or "
-                        "confirm it (`--confirm PLAN_ID`); for a limit, narrow the playbook or let "
-                        "the host's policy allow more and plan again"
-                      : "make a new plan on this host and have it approved"};
+      Error error{code, "plan " + request.file.plan.plan_id + " may not be applied", remedy()};
       error.causes = std::move(reasons);
       return std::unexpected(std::move(error));
     }

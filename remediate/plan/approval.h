@@ -12,6 +12,9 @@
 
 namespace remediate::plan {
 
+/// Recorded in the place of an approver where the policy asks for none.
+inline constexpr std::string_view confirmed_by_id = "confirmed by plan id";
+
 /// A plan that this host may apply. Only check_approval() makes one: where this type is asked
 /// for, the signatures, the expiry and the host have been checked.
 class ApprovedPlan {
@@ -43,7 +46,14 @@ struct ApprovalRequest {
   Timestamp now;
   observe::Claims claims{};                             // of the plan's targets, now
   std::vector<crypto::Certificate> playbook_signers{};  // the policy's, loaded
+  std::string policy_path{};                            // empty: the built-in policy
 };
+
+/// The policy that a plan was made under, for people: its path where it was recorded, its digest.
+[[nodiscard]] std::string policy_name(const std::string& path, const std::string& sha256);
+/// Why the policy in use is not the one of the plan; empty when it is.
+[[nodiscard]] std::string against_policy(const Plan& plan, const std::string& path,
+                                         const std::string& sha256);
 
 /// What the policy has against the plan's playbooks, each as a sentence: one that nobody of
 /// `signers` (where there are any) signed with a certificate that was valid at `at`, or whose

@@ -182,6 +182,7 @@ struct Plan {
   std::string nonce;
   std::string tool;  // "remediate 0.1.0"
   std::string policy_sha256;
+  std::string policy{};  // its path; empty: the built-in one, or a plan of before it was recorded
   Timestamp created;
   Timestamp expires;
   HostFacts host;

@@ -230,6 +230,9 @@ Result<Plan> from_json(const Json& json) {
   TRY_LET(plan.nonce, reader.string("nonce"));
   TRY_LET(plan.tool, reader.string("tool"));
   TRY_LET(plan.policy_sha256, reader.string("policy_sha256"));
+  if (reader.has("policy")) {  // older plans have none
+    TRY_LET(plan.policy, reader.string("policy"));
+  }
   TRY_LET(plan.created, read_time(reader, "created"));
   TRY_LET(plan.expires, read_time(reader, "expires"));
   TRY_LET(const Json* host, reader.object("host"));
@@ -280,6 +283,7 @@ Json to_json(const Plan& plan) {
             {"plan_id", plan.plan_id},
             {"nonce", plan.nonce},
             {"tool", plan.tool},
+            {"policy", plan.policy},
             {"policy_sha256", plan.policy_sha256},
             {"created", format_utc(plan.created)},
             {"expires", format_utc(plan.expires)},

@@ -95,6 +95,7 @@ class Planner {
     plan_.nonce = request_.nonce;
     plan_.tool = request_.tool;
     plan_.policy_sha256 = request_.policy_sha256;
+    plan_.policy = request_.policy_path;
     plan_.created = {request_.now.seconds, 0};
     plan_.expires = {request_.now.seconds +
                          static_cast<std::int64_t>(request_.policy.plan_lifetime_hours) * 3600,

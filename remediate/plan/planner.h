@@ -131,6 +131,7 @@ struct PlanRequest {
   std::string tool;
   std::string nonce;
   Timestamp now;
+  std::string policy_path{};  // empty: the built-in policy
 };
 
 /// Pure. Binds concrete targets: operations in the order of the playbooks' steps, one per file

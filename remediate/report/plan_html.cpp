@@ -77,7 +77,9 @@ std::string rest_html(const plan::Plan& plan) {
                       shown(scope.spelled) + " (" + shown(scope.scope) + ")",
                       scope.found ? shown(scope.folder) : "not below this root, not searched",
                       scope.found ? std::to_string(scope.files) : ""});
-  html += html_table(scopes) + "<h2>Issues: what was not evaluated</h2>\n";
+  html += html_table(scopes);
+  if (const std::string words = shared_files(plan); !words.empty()) html += element("p", words);
+  html += "<h2>Issues: what was not evaluated</h2>\n";
   std::vector<std::string> issues;
   for (const plan::IssueReport& issue : plan.issues) issues.push_back(issue_text(issue));
   return html + (issues.empty() ? "<p>None.</p>\n" : html_list(issues));
@@ -85,11 +87,11 @@ std::string rest_html(const plan::Plan& plan) {
 
 }  // namespace
 
-std::string plan_html(const plan::Plan& plan) {
+std::string plan_html(const plan::Plan& plan, const PlanPlace& place) {
   std::string body =
       "<h1>Change request</h1>\n<p class=\"faint\">Nothing has been changed "
       "yet.</p>\n" +
-      html_facts(plan_facts(plan)) + element("p", summary(plan), "sum") + "\n";
+      html_facts(plan_facts(plan, place)) + element("p", summary(plan), "sum") + "\n";
   for (const plan::LimitReport& limit : plan.limits)
     if (limit.fired)
       body += element("p",
@@ -106,7 +108,7 @@ std::string plan_html(const plan::Plan& plan) {
   body += "<h2>Changes, in the order of work</h2>\n";
   if (plan.operations.empty()) body += "<p>None.</p>\n";
   for (const plan::Operation& operation : plan.operations) body += operation_html(plan, operation);
-  body += rest_html(plan) + "<h2>How to go on</h2>\n" + html_steps(next_steps(plan));
+  body += rest_html(plan) + "<h2>How to go on</h2>\n" + html_steps(next_steps(plan, place.file));
   return html_page("Change request " + shown(plan.plan_id), body);
 }
 

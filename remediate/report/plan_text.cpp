@@ -6,10 +6,10 @@
 namespace remediate::report {
 namespace {
 
-void write_head(TextPage& page, const plan::Plan& plan) {
+void write_head(TextPage& page, const plan::Plan& plan, const PlanPlace& place) {
   page.line("CHANGE REQUEST: nothing has been changed yet", Style::strong);
   page.blank();
-  for (const auto& [label, value] : plan_facts(plan)) page.field(label, value);
+  for (const auto& [label, value] : plan_facts(plan, place)) page.field(label, value);
   page.blank();
   page.paragraph(summary(plan), 2, Style::strong);
   for (const plan::LimitReport& limit : plan.limits)
@@ -112,6 +112,7 @@ void write_rest(TextPage& page, const plan::Plan& plan) {
       page.item(name + "not below this root, not searched", Style::faint);
   }
   if (plan.scopes.empty()) page.item("no scope is recorded in this plan");
+  if (const std::string words = shared_files(plan); !words.empty()) page.paragraph(words, 2);
   page.heading("ISSUES: what was not evaluated");
   for (const plan::IssueReport& issue : plan.issues) page.item(issue_text(issue), Style::bad);
   if (plan.issues.empty()) page.item("none");
@@ -119,14 +120,14 @@ void write_rest(TextPage& page, const plan::Plan& plan) {
 
 }  // namespace
 
-std::string plan_text(const plan::Plan& plan, bool colour) {
+std::string plan_text(const plan::Plan& plan, bool colour, const PlanPlace& place) {
   TextPage page(colour);
-  write_head(page, plan);
+  write_head(page, plan, place);
   page.heading(plan.operations.empty() ? "CHANGES: none" : "CHANGES, in the order of work");
   for (const plan::Operation& operation : plan.operations) write_operation(page, plan, operation);
   write_rest(page, plan);
   page.heading("HOW TO GO ON");
-  for (const NextStep& step : next_steps(plan)) {
+  for (const NextStep& step : next_steps(plan, place.file)) {
     page.item(step.words);
     if (!step.command.empty()) page.line("      " + step.command, Style::strong);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "remediate/base/json.h"
 #include "remediate/plan/plan_file.h"
@@ -10,10 +11,16 @@
 namespace remediate::report {
 
 /// A plan for people: the change request in plain text, at most 100 columns where names allow.
-/// Everything from the host or a playbook is display-safe. `colour` adds ANSI attributes.
-[[nodiscard]] std::string plan_text(const plan::Plan& plan, bool colour);
+/// Everything from the host or a playbook is display-safe. `colour` adds ANSI attributes. `place`:
+/// where the plan lies and who signed it, as far as that is known.
+struct PlanPlace {
+  std::string file{};                  // display-safe, as a shell reads it; empty: in no file yet
+  std::vector<std::string> signers{};  // a line each, display-safe; none: that was not looked at
+};
+[[nodiscard]] std::string plan_text(const plan::Plan& plan, bool colour,
+                                    const PlanPlace& place = {});
 /// The same as one self-contained HTML page: no script, no outside resource, strict CSP.
-[[nodiscard]] std::string plan_html(const plan::Plan& plan);
+[[nodiscard]] std::string plan_html(const plan::Plan& plan, const PlanPlace& place = {});
 
 /// A run as it stands now: what was found, copied, removed and reset, when, under whose approval,
 /// how to get it back, and what was not done. `run_text` is also the notice to the owner.

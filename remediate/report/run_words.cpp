@@ -127,8 +127,12 @@ std::vector<std::pair<std::string, std::string>> run_facts(const run::Run& run) 
   const plan::Plan& plan = run.plan.plan;
   std::string approvers;
   for (const std::string& approver : run.approvers)
-    approvers += (approvers.empty() ? "" : "; ") + shown(approver);
-  if (approvers.empty()) approvers = "no signature: the operator confirmed the plan's id";
+    if (approver != plan::confirmed_by_id)
+      approvers += (approvers.empty() ? "" : "; ") + shown(approver);
+  if (approvers.empty())
+    approvers =
+        "by whoever ran apply, who typed the plan's id (--confirm). Nobody signed it: the policy "
+        "asks for no approver";
   std::vector<std::pair<std::string, std::string>> facts{
       {"run", shown(run.name)},
       {"host", shown(plan.host.name) + " (id " + shown(plan.host.id) + ")"},

@@ -4,11 +4,22 @@
 
 #include "remediate/base/clock.h"
 #include "remediate/base/encoding.h"
+#include "remediate/plan/approval.h"
 
 namespace remediate::report {
 namespace {
 
 constexpr std::size_t whole = std::size_t{64} << 20;  // larger than any text of a plan file
+
+/// An expression as it is spelled in a playbook: in display form each of its backslashes is two.
+std::string one_backslash(std::string_view text) {
+  std::string typed;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    typed += text[at];
+    if (text.substr(at, 2) == "\\\\") ++at;
+  }
+  return typed;
+}
 
 std::string or_none(const std::string& text, std::string_view none) {
   return text.empty() ? std::string(none) : shown(text);
@@ -94,7 +105,8 @@ std::string baseline_text(const plan::BaselineReport& baseline) {
   return text;
 }
 
-std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan) {
+std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan,
+                                                            const PlanPlace& place) {
   std::vector<std::pair<std::string, std::string>> facts{
       {"plan", shown(plan.plan_id)},
       {"host", shown(plan.host.name) + " (id " + shown(plan.host.id) + ")"},
@@ -102,8 +114,9 @@ std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& pl
       {"made", format_utc(plan.created) + " by " + shown(plan.tool) + ", " +
                    count(plan.files_scanned, "file") + " scanned"},
       {"expires", format_utc(plan.expires)},
-      {"policy", plan.policy_sha256.empty() ? "none: the built-in limits"
-                                            : "sha256 " + shown(plan.policy_sha256)}};
+      {"policy", plan::policy_name(plan.policy, plan.policy_sha256)}};
+  if (!place.file.empty()) facts.insert(facts.begin() + 1, {"file", place.file});
+  for (const std::string& signer : place.signers) facts.emplace_back("signed", signer);
   for (const plan::PlaybookReport& playbook : plan.playbooks)
     facts.emplace_back(
         "playbook", shown(playbook.name) + ", revision " + std::to_string(playbook.revision) +
@@ -116,7 +129,9 @@ std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& pl
 }
 
 std::string reason_text(const plan::Reason& reason) {
-  std::string text = shown(reason.kind) + ": " + shown(reason.text);
+  const bool expression = reason.kind == "regex";
+  std::string text =
+      shown(reason.kind) + ": " + shown(expression ? one_backslash(reason.text) : reason.text);
   if (reason.excerpt.empty() && reason.offset == 0) return text;
   text += " [at byte " + std::to_string(reason.offset);
   if (!reason.excerpt.empty()) text += ": " + display(reason.excerpt, whole);
@@ -148,6 +163,14 @@ std::string action_text(plan::Action action) {
   return std::string(plan::action_name(action));
 }
 
+std::string shared_files(const plan::Plan& plan) {
+  std::uint64_t sum = 0;
+  for (const plan::ScopeReport& scope : plan.scopes) sum += scope.files;
+  if (sum <= plan.files_scanned) return {};
+  return "Together " + count(plan.files_scanned, "file") +
+         ": one that lies in several of these places is counted in each.";
+}
+
 std::string limit_remedy(const plan::LimitReport& limit) {
   const bool settings = limit.name.starts_with("settings");
   const bool indicator = limit.name.starts_with("files removed by indicator");
@@ -161,14 +184,14 @@ std::string limit_remedy(const plan::LimitReport& limit) {
          ". If every one is right, split the work (fewer playbooks or a narrower scope), or let "
          "whoever owns the host policy raise " +
          key + ", then make a new plan." +
-         (limit.approvers == 0 ? ""
-                               : " The policy also lets " + std::to_string(limit.approvers) +
-                                     " approvers go above it.");
+         (limit.approvers == 0
+              ? ""
+              : " The policy also lets " + count(limit.approvers, "approver") + " go above it.");
 }
 
 std::string limit_effect(const plan::LimitReport& limit) {
   if (limit.approvers == 0) return ". This plan cannot be applied.";
-  return ". The policy lets " + std::to_string(limit.approvers) + " approvers go above it.";
+  return ". The policy lets " + count(limit.approvers, "approver") + " go above it.";
 }
 
 std::string issue_text(const plan::IssueReport& issue) {
@@ -176,7 +199,8 @@ std::string issue_text(const plan::IssueReport& issue) {
          ": " + shown(issue.reason);
 }
 
-std::vector<NextStep> next_steps(const plan::Plan& plan) {
+std::vector<NextStep> next_steps(const plan::Plan& plan, const std::string& file) {
+  const std::string name = file.empty() ? "plan.json" : file;
   if (plan.blocked())
     return {
         {"",
@@ -184,11 +208,11 @@ std::vector<NextStep> next_steps(const plan::Plan& plan) {
          "it changed nothing."}};
   if (const std::uint64_t approvers = plan.approvers_above_limit(); approvers != 0)
     return {
-        {"remediate approve plan.json --cert CERTIFICATE --key KEY",
-         "A limit was exceeded (see LIMITS). The host policy lets " + std::to_string(approvers) +
-             " approvers go above it. Each of them reads this, "
+        {"remediate approve " + name + " --cert CERTIFICATE --key KEY",
+         "A limit was exceeded (see LIMITS). The host policy lets " + count(approvers, "approver") +
+             " go above it. Each of them reads this, "
              "asks whether an indicator is too broad, and signs:"},
-        {"remediate apply plan.json", "Then, before " + format_utc(plan.expires) + ", apply it:"}};
+        {"remediate apply " + name, "Then, before " + format_utc(plan.expires) + ", apply it:"}};
   if (!plan.has_changes())
     return {
         {"", plan.operations.empty()
@@ -196,12 +220,14 @@ std::vector<NextStep> next_steps(const plan::Plan& plan) {
                    "to act on in the scopes above."
                  : "There is nothing to apply: only the instructions above remain, for a person."}};
   return {
-      {"remediate plan ... -o plan.json",
-       "Keep this plan in a file, if -o has not done so. Every command needs the same --store and "
-       "--policy."},
-      {"remediate approve plan.json --cert CERTIFICATE --key KEY",
+      file.empty()
+          ? NextStep{"remediate plan ... -o plan.json",
+                     "Keep this plan in a file: -o writes it. Every command needs the same --store "
+                     "and --policy."}
+          : NextStep{"", "Every command needs the same --store and --policy."},
+      {"remediate approve " + name + " --cert CERTIFICATE --key KEY",
        "Where the host policy names approvers, each of them reads this and signs:"},
-      {"remediate apply plan.json --confirm " + shown(plan.plan_id),
+      {"remediate apply " + name + " --confirm " + shown(plan.plan_id),
        "Then, before " + format_utc(plan.expires) +
            ", apply it. Nothing else than the above is done, and only to targets that are still "
            "what is described here:"},

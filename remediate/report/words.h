@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "remediate/plan/plan.h"
+#include "remediate/report/report.h"
 #include "remediate/run/run_state.h"
 
 namespace remediate::report {
@@ -31,7 +32,8 @@ struct PlanCounts {
 /// "3 files quarantined, 1 setting reset, ..."
 [[nodiscard]] std::string summary(const plan::Plan& plan);
 /// Rows for the head of a plan.
-[[nodiscard]] std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan);
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> plan_facts(const plan::Plan& plan,
+                                                                          const PlanPlace& place);
 [[nodiscard]] std::string playbook_name(const plan::Plan& plan, const std::string& id);
 /// "playbook name, indicator"
 /// A baseline that the plan was made with, and what the comparison with it gave.
@@ -48,6 +50,8 @@ struct PlanCounts {
 /// What an instruction says at which apply waits.
 inline constexpr std::string_view waits_text =
     "apply stands still here (exit code 3) until it is done and `remediate resume` goes on";
+/// Said where files lie in several scopes, each of which counts them; else empty.
+[[nodiscard]] std::string shared_files(const plan::Plan& plan);
 [[nodiscard]] std::string limit_remedy(const plan::LimitReport& limit);
 /// What a limit that fired means for this plan, as the end of a sentence.
 [[nodiscard]] std::string limit_effect(const plan::LimitReport& limit);
@@ -58,7 +62,8 @@ struct NextStep {
   std::string command;  // empty: only words
   std::string words;
 };
-[[nodiscard]] std::vector<NextStep> next_steps(const plan::Plan& plan);
+/// `file`: as in plan_text().
+[[nodiscard]] std::vector<NextStep> next_steps(const plan::Plan& plan, const std::string& file);
 
 /// The outcome of an operation as the run stands: a word, also where nothing was recorded yet.
 [[nodiscard]] std::string outcome_of(const run::OperationState& operation);

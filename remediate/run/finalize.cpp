@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
 #include "remediate/run/rollback.h"
 #include "remediate/run/verify.h"
@@ -64,10 +65,35 @@ RunReport only_held(const Run& run) {
   return report;
 }
 
-}  // namespace
+/// A rollback that merged, or that found the original's bytes at their place, put back another
+/// file: the held original is left. Finalizing does not remove it, since the journal knows no such
+/// step.
+void tell_left(RunReport& report, const Store& store, const host::Directory& root, const Run& run) {
+  for (const OperationState& operation : run.operations) {
+    const quarantine::Entry& entry = operation.entry;
+    if (operation.state != State::restored || entry.hold_name.empty() || entry.directory ||
+        !plan::exchanges_file(*operation.operation))
+      continue;
+    const auto hold = open_hold_of(store, root, run.name, entry);
+    const auto left = hold ? (*hold)->stat_entry(entry.hold_name) : std::unexpected(hold.error());
+    if (left)
+      report.notices.push_back(
+          operation.operation->id + " " + operation.operation->address +
+          " was rolled back by another file than the held original, which is still there in clear "
+          "and which finalize leaves: " +
+          display((*hold)->location()) + "/" + entry.hold_name +
+          (entry.object.empty() ? " (there is no sealed copy of it)" : "") +
+          ". Remove it by hand when nobody needs it");
+    else if (left.error().code != Code::not_found)
+      report.notices.push_back(
+          operation.operation->id +
+          ": its hold cannot be looked into for a held original: " + reason_of(left.error()));
+  }
+}
 
-Result<RunReport> finalize(host::Host& host, const Store& store, const host::Directory& root,
-                           const std::string& name, const ApplyOptions& options, Control control) {
+Result<RunReport> finalize_held(host::Host& host, const Store& store, const host::Directory& root,
+                                const std::string& name, const ApplyOptions& options,
+                                Control control) {
   TRY_LET(Run run, load_run(store, name));
   TRY(undo_pending(run) ? require_resumable(store, run) : require_evidence(store, run));
   if (run.phase.empty())
@@ -148,6 +174,16 @@ Result<RunReport> finalize(host::Host& host, const Store& store, const host::Dir
   }
   control.progress.step("finalize", ready.size(), ready.size(), "");
   return close_phase(session, "finalize", stopped);
+}
+
+}  // namespace
+
+Result<RunReport> finalize(host::Host& host, const Store& store, const host::Directory& root,
+                           const std::string& name, const ApplyOptions& options, Control control) {
+  TRY_LET(RunReport report, finalize_held(host, store, root, name, options, control));
+  TRY_LET(const Run run, load_run(store, name));
+  tell_left(report, store, root, run);
+  return report;
 }
 
 }  // namespace remediate::run

@@ -12,7 +12,8 @@ namespace remediate::run {
 /// The policy of this host with the certificates that it names.
 struct HostPolicy {
   plan::Policy policy;
-  std::string source;              // its path, or "embedded default"
+  std::string source;              // its path as given, or "embedded default"
+  std::string path;                // absolute; empty for the embedded default
   std::string sha256;              // of its bytes; of the empty string for the embedded default
   std::vector<std::string> files;  // the policy's own file and the certificates that it names
   std::vector<crypto::Certificate> approvers;

@@ -218,6 +218,7 @@ Result<std::unique_ptr<Store>> Store::create(host::Host& host, const std::string
                 "give a pair that belongs together");
   TRY_LET(const auto recovery,
           crypto::Certificate::from_pem(keys.recovery_certificate, "the recovery certificate"));
+  TRY(recovery.may_recover("the recovery certificate"));
 
   TRY_LET(const std::string id, crypto::random_hex(8));
   const Json json{{"format_version", 1},

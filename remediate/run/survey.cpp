@@ -463,13 +463,25 @@ std::vector<observe::OwnFile> own_files(const HostPolicy& policy) {
 
 observe::Claims claims_of_targets(host::Host& host, const host::Directory& root,
                                   const plan::Plan& plan, const std::string& store,
-                                  std::span<const observe::OwnFile> own) {
+                                  std::span<const observe::OwnFile> own,
+                                  const Result<host::FilesInUse>& in_use) {
   std::set<RawPath> targets;
   for (const plan::Operation& operation : plan.operations)
     if (operation.action != plan::Action::instruct) targets.insert(operation.path);
   const std::vector<RawPath> files(targets.begin(), targets.end());
   const std::vector<observe::OwnFile> all = with_real_names(own);
-  return observe::find_claims(host, {root, files, all, store});
+  return observe::find_claims(host, {root, files, all, store, &in_use});
+}
+
+std::string unread_processes(const Result<host::FilesInUse>& in_use) {
+  if (!in_use || in_use->unread == 0) return {};
+  std::string text = "processes: " + std::to_string(in_use->unread) + " of " +
+                     std::to_string(in_use->processes) + " could not be looked into: ";
+  for (const host::ProcessName& one : in_use->unread_first)
+    text += (&one == in_use->unread_first.data() ? "" : ", ") + std::to_string(one.process) + " (" +
+            display(one.name) + ")";
+  const std::uint64_t more = in_use->unread - in_use->unread_first.size();
+  return text + (more == 0 ? "" : " and " + std::to_string(more) + " more");
 }
 
 std::map<RawPath, std::string> refused_targets(const HostPolicy& policy, const plan::Plan& plan,
@@ -536,8 +548,8 @@ Result<plan::PlanFile> make_plan(host::Host& host, const std::vector<playbook::P
   std::ranges::move(own_files(policy), std::back_inserter(absolute.own));
   TRY_LET(plan::Survey survey, Surveyor(host, *root, playbooks, policy.policy, absolute).run());
   TRY_LET(std::string nonce, crypto::random_hex(16));
-  const plan::PlanRequest request{playbooks,    policy.policy,    policy.sha256,
-                                  options.tool, std::move(nonce), host.now()};
+  const plan::PlanRequest request{playbooks,        policy.policy, policy.sha256, options.tool,
+                                  std::move(nonce), host.now(),    policy.path};
   TRY_LET(plan::Plan plan, plan::make_plan(request, survey));
   return plan::write_plan(std::move(plan));
 }

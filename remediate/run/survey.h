@@ -53,7 +53,11 @@ struct SurveyOptions {
 /// What others have of a plan's targets, now.
 [[nodiscard]] observe::Claims claims_of_targets(host::Host& host, const host::Directory& root,
                                                 const plan::Plan& plan, const std::string& store,
-                                                std::span<const observe::OwnFile> own);
+                                                std::span<const observe::OwnFile> own,
+                                                const Result<host::FilesInUse>& in_use);
+/// How many processes could not be looked into, and which are the first; empty when all could. It
+/// is no part of a plan, where it would differ each time.
+[[nodiscard]] std::string unread_processes(const Result<host::FilesInUse>& in_use);
 /// The targets that a guard keeps out by these claims, with the reason.
 [[nodiscard]] std::map<RawPath, std::string> refused_targets(const HostPolicy& policy,
                                                              const plan::Plan& plan,

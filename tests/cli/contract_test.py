@@ -163,6 +163,18 @@ class Shapes(Case):
             self.assertEqual((self.scene.store / "keys" / name).stat().st_mode & 0o777, 0o600)
         self.refused(self.scene.json("init"), 1, "already_exists", str(self.scene.store))
 
+    def test_init_with_a_certificate_that_only_signs(self):
+        for kind, usage, other in (("ec:curve", "keyAgreement", "keyEncipherment"),
+                                   ("rsa:2048", "keyEncipherment", "keyAgreement")):
+            key = (["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if kind == "ec:curve" else [kind])
+            self.scene.identity("signs", kind=(*key, "-addext", f"keyUsage=digitalSignature,{other}"))
+            words = ("init", "--recovery-cert", self.scene.base / "signs.crt")
+            self.refused(self.scene.json(*words), 65, "bad_input", "not for sealing", usage)
+            self.assertIn(f"keyUsage=critical,{usage}", self.scene.json(*words).json()["error"]["remedy"])
+            self.assertFalse((self.scene.store / "keys").exists())
+        self.scene.identity("seals", kind=("rsa:2048", "-addext", "keyUsage=keyEncipherment"))
+        self.ok(self.scene.json("init", "--recovery-cert", self.scene.base / "seals.crt"))
+
     def test_init_after_one_that_was_cut_short(self):
         self.ok(self.scene.json("init"))
         store = self.scene.store
@@ -191,6 +203,71 @@ class Shapes(Case):
         self.assertEqual(document["plan_id"], plan["plan_id"])
         self.assertIn("alice", document["approver"])
 
+    def test_the_way_on_names_the_file_of_the_plan(self):
+        other = self.scene.base / "case 7.json"
+        words = ("plan", "-p", self.scene.playbooks[0], "--root", self.scene.root)
+        said = self.ok(self.scene.run(*words, "-o", other)).out.decode()
+        self.assertNotIn("plan.json", said)
+        for command in ("approve", "apply"):
+            self.assertRegex(said, rf"(?m)^ +remediate .*{command} '{other}'")
+        self.assertIn("plan.json", self.ok(self.scene.run(*words)).out.decode())
+        page = self.scene.base / "plan.html"
+        self.ok(self.scene.run(*words, "-o", self.scene.base / "case8.json", "--html", page))
+        self.assertIn("case8.json", page.read_text())
+        self.assertNotIn("plan.json", page.read_text())
+        self.assertRegex(said, rf"policy +the policy {self.scene.policy}\b")
+
+    def test_show_tells_who_signed(self):
+        self.scene.identity("alice")
+        self.scene.identity("bob")
+        self.scene.write_policy(approval={"approvers": ["alice.crt"], "threshold": 1})
+        self.scene.make_plan()
+        show = ("show", self.scene.plan_file)
+
+        def shown():
+            return " ".join(self.ok(self.scene.run(*show)).out.decode().split())
+
+        self.assertIn(f"file {self.scene.plan_file}", shown())
+        self.assertIn("signed by nobody", shown())
+        self.ok(self.scene.approve("alice"))
+        self.ok(self.scene.approve("bob"))
+        said = shown()
+        self.assertRegex(said, rf"signed by CN=alice \(sha256 \w+\), an approver of the policy {self.scene.policy}")
+        self.assertRegex(said, r"signed by a certificate \(sha256 \w+\) that is no approver")
+        signature = self.scene.base / "plan.json.p7s"
+        signature.write_bytes(signature.read_bytes()[:-3])
+        self.assertIn("plan.json.p7s does not hold", shown())
+        signature.unlink()
+        self.scene.write_policy()
+        run = self.applied()
+        said = " ".join(self.ok(self.scene.run("show", run)).out.decode().split())
+        self.assertIn("approval by whoever ran apply", said)
+        self.assertIn("Nobody signed it", said)
+
+    def test_an_expression_is_shown_as_it_is_spelled(self):
+        book = scene.playbook()
+        book["indicators"][0]["match"]["regex"]["pattern"] = r"MARK-[0-9a-f]{8}\s\*/"
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        said = self.ok(self.scene.run("plan", "-p", self.scene.playbooks[0], "--root",
+                                      self.scene.root)).out.decode()
+        self.assertIn(r"regex /MARK-[0-9a-f]{8}\s\*//", said)
+
+    def test_a_file_in_two_scopes_is_explained(self):
+        said = self.ok(self.scene.run(*self.scene.plan_arguments())).out.decode()
+        self.assertNotIn("counted in each", said)
+        self.scene.playbooks[0].write_text(json.dumps(scene.playbook(scopes=[
+            {"id": "web", "folder": "/www", "include": ["**/*.php"]},
+            {"id": "one", "folder": "/www/d0", "include": ["**/*.php"]}],
+            indicators=[{"id": "mark", "name": "A mark", "scopes": ["web", "one"],
+                         "match": {"regex": {"pattern": "MARK-[0-9a-f]{8}"}}, "confidence": "high",
+                         "authorises": "remove"}],
+            steps=[{"id": "remove", "action": "quarantine", "indicators": ["mark"]}])))
+        said = self.ok(self.scene.run(*self.scene.plan_arguments())).out.decode()
+        self.assertIn("/www (scope web of Marks): www, 3 files", said)
+        self.assertIn("/www/d0 (scope one of Marks): www/d0, 1 file", said)
+        self.assertIn("Together 3 files: one that lies in several of these places is counted in each",
+                      " ".join(said.split()))
+
     def test_check(self):
         document = self.ok(self.scene.json("check", self.scene.playbooks[0])).json()
         self.assertEqual((document["ok"], len(document["files"])), (True, 1))
@@ -204,6 +281,36 @@ class Shapes(Case):
         self.assertEqual(set(diagnostic), {"code", "severity", "pointer", "message", "expected"})
         self.assertRegex(diagnostic["code"], r"\APB\d{3}\Z")
         self.assertEqual(diagnostic["pointer"], "/revision")
+
+    def test_check_names_the_playbook_at_fault(self):
+        """Whatever the files before it have."""
+        def book(name, pattern="MARK", **match):
+            path = self.base_file(name)
+            one = scene.playbook()
+            one["id"] = f"playbook--0b1f3c52-7d7e-4f0a-9a53-2f6d1c8e4b{len(name):02x}"
+            one["indicators"][0]["match"] = match or {"regex": {"pattern": pattern}}
+            path.write_text(json.dumps(one))
+            return path
+
+        good = book("good.json", yara={"rules": 'rule same { strings: $a = "MARK" condition: $a }'})
+        same = book("same-rule.json", yara={"rules": 'rule same { strings: $a = "MARK" condition: $a }'})
+        regex = book("bad-regex-.json", pattern="MARK(")
+        yara = book("bad-yara-source.json", yara={"rules": "rule bad { condition: nonsense }"})
+        bad = {str(path) for path in (regex, yara)}
+        for order in ([good, regex, yara, same], [yara, regex, good, same]):
+            document = self.scene.json("check", *order).json()
+            for file in document["files"]:
+                self.assertEqual(file["ok"], file["file"] not in bad, file)
+
+    def test_check_of_two_with_one_id(self):
+        other = self.base_file("other.json")
+        other.write_text(json.dumps(scene.playbook(revision=2)))
+        document = self.ok(self.scene.json("check", self.scene.playbooks[0], other)).json()
+        self.assertTrue(document["ok"])
+        named = {file["file"]: file["diagnostics"][-1] for file in document["files"]}
+        self.assertEqual({one["code"] for one in named.values()}, {"PW900"})
+        self.assertIn(str(other), named[str(self.scene.playbooks[0])]["message"])
+        self.assertIn(str(self.scene.playbooks[0]), named[str(other)]["message"])
 
     def test_html(self):
         run = self.applied()

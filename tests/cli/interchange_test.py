@@ -16,11 +16,11 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 CACAO_NAMESPACE = uuid.UUID("aa7caf3a-d55a-4e9a-b34e-056215fba56a")
 VARIABLES = {"__playbook_file__", "__plan_file__", "__root__", "__plan_id__", "__run__",
-             "__server__"}
+             "__server__", "__store__"}
 BASH = {'remediate check "__playbook_file__:value"',
         'remediate plan -p "__playbook_file__:value" --root "__root__:value" '
-        '-o "__plan_file__:value"',
-        "remediate verify"}
+        '-o "__plan_file__:value" --store "__store__:value"',
+        'remediate verify --store "__store__:value"'}
 PLAYBOOK = ({"type", "spec_version", "id", "name", "created_by", "created", "modified",
              "workflow_start", "workflow"},
             {"description", "playbook_types", "playbook_activities", "revoked", "valid_until",
@@ -221,6 +221,13 @@ class Cacao(Case):
         self.assertIn("--confirm __plan_id__:value", steps[5]["commands"][0]["command"])
         failed = document["workflow"][steps[5]["on_failure"]]
         self.assertIn("remediate rollback __run__:value", failed["commands"][0]["command"])
+        # A store elsewhere than the usual one is named in each command that needs it.
+        commands = [command["command"] for step in document["workflow"].values()
+                    for command in step.get("commands", [])]
+        for command in commands:
+            for part in re.findall(r"remediate (?:plan|apply|resume|rollback|verify|show __run__)[^,\n]*",
+                                   command):
+                self.assertIn("--store", part)
 
     def test_nothing_to_apply(self):
         document = self.exported(self.playbook(

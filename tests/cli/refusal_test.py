@@ -219,8 +219,9 @@ class Tampered(Refusal):
             with self.subTest(removed=key):
                 self.scene.plan_file.write_text(
                     json.dumps({k: v for k, v in plan.items() if k != key}, indent=2))
-                self.nothing_done(lambda: self.confirm(plan["plan_id"]), 65, "bad_input",
-                                  "plan.json")
+                # Plans of older versions have no "policy": without it only the id is wrong.
+                code = (4, "stale_plan") if key == "policy" else (65, "bad_input")
+                self.nothing_done(lambda: self.confirm(plan["plan_id"]), *code, "plan.json")
         self.scene.plan_file.write_bytes(original)
         self.ok(self.confirm())
 
@@ -300,6 +301,9 @@ class Approval(Refusal):
         self.scene.make_plan()
         self.nothing_done(lambda: self.scene.json("apply", self.scene.plan_file), 5, "approval",
                           "not confirmed")
+        remedy = self.scene.json("apply", self.scene.plan_file).json()["error"]["remedy"]
+        self.assertIn("--confirm PLAN_ID", remedy)
+        self.assertNotIn("approve", remedy)
 
     def test_wrong_confirmation(self):
         plan_id = self.scene.make_plan()["plan_id"]
@@ -313,7 +317,10 @@ class Approval(Refusal):
         self.scene.make_plan()
         self.nothing_done(self.confirm, 5, "approval", "no signature file")
         self.nothing_done(lambda: self.scene.json("apply", self.scene.plan_file), 5, "approval",
-                          "no signature file")
+                          "asks for 1 approval and", "no signature file")
+        remedy = self.confirm().json()["error"]["remedy"]
+        self.assertIn("remediate approve", remedy)
+        self.assertIn("--confirm stands for no signature", remedy)
 
     def test_signed_is_enough(self):
         self.policy()
@@ -428,8 +435,26 @@ class Policy(Refusal):
         self.scene.make_plan()
         self.scene.write_policy(limits={"max_files": 41})
         self.nothing_done(self.confirm, 4, "stale_plan", "policy has changed")
+        made_under = str(self.scene.policy)
+        digest = self.scene.plan()["policy_sha256"]
         self.scene.policy = None
-        self.nothing_done(self.confirm, 4, "stale_plan", "policy has changed")
+        self.nothing_done(self.confirm, 4, "stale_plan", "no policy is in use here",
+                          "--policy is missing", made_under, digest)
+        self.assertIn(f"--policy {made_under}", self.confirm().json()["error"]["remedy"])
+
+    def test_made_without_one(self):
+        """Also by a version of the tool that did not record where the policy lies."""
+        policy, self.scene.policy = self.scene.policy, None
+        self.scene.make_plan()
+        self.assertEqual(self.scene.plan()["policy"], "")
+        self.scene.policy = policy
+        self.nothing_done(self.confirm, 4, "stale_plan", "it was made under the built-in policy",
+                          f"in use here is the policy {policy}")
+        old = self.scene.plan()
+        del old["policy"]
+        self.scene.plan_file.write_bytes(with_id(old)[0])
+        self.scene.policy = None
+        self.assertNotIn("policy", self.confirm().json().get("error", {}).get("message", ""))
 
     def test_limits(self):
         for limits in ({"max_files": 1}, {"max_files_per_indicator": 1},

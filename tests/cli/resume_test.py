@@ -51,7 +51,7 @@ class Resume(Case):
             self.refused(self.scene.json("resume"), 5, "approval", "another policy")
         self.scene.policy = None
         self.refused(self.scene.json("resume"), 5, "approval", "another policy",
-                     "embedded default")
+                     "--policy is missing", str(self.scene.base / "policy.json"))
         self.policy()
         self.assertEqual(self.ok(self.scene.json("resume")).json()["status"], "done")
 

@@ -98,6 +98,17 @@ class Setting(Case):
         self.assertEqual(text.count(LINE), 2)
         self.assertIn('bindingInformation="*:8080:"', text)
         self.assertEqual(text.replace('"*:8080:"', '"*:80:"'), self.original.decode())
+        # The held original is left, in clear: finalize says where.
+        held = [p for p in self.scene.base.rglob("op-*")
+                if p.is_file() and p.read_bytes() == self.original]
+        self.assertEqual(len(held), 1, held)
+        told = [n for n in self.ok(self.scene.json("finalize", run)).json()["notices"]
+                if str(held[0]) in n]
+        self.assertEqual(len(told), 1)
+        self.assertIn("in clear", told[0])
+        self.assertTrue(held[0].exists())
+        held[0].unlink()
+        self.assertNotIn("in clear", str(self.ok(self.scene.json("finalize", run)).json()))
 
     def test_conflict_is_reported_and_changes_nothing(self):
         """Others put something else where our change was."""

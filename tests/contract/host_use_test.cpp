@@ -163,4 +163,5 @@ TEST_CASE("processes hidden in memory are counted", "[host][use][memory]") {
   MemoryWorld world;
   world.host().hide_processes(3);
   CHECK(must(world.host().files_in_use()).unread == 3);
+  CHECK(must(world.host().files_in_use()).unread_first.size() == 3);
 }

@@ -147,6 +147,8 @@ Result<FilesInUse> MemoryHost::files_in_use() const {
     }
   result.unread = tree_->hidden_processes;
   result.processes = processes.size() + result.unread;
+  for (std::uint64_t hidden = 1; hidden <= std::min<std::uint64_t>(result.unread, 3); ++hidden)
+    result.unread_first.push_back({9000 + hidden, "hidden"});
   return result;
 }
 

@@ -63,6 +63,8 @@ bool parse(std::string_view line, Mapping& mapping) {
   return true;
 }
 
+constexpr std::size_t unread_named = 3;
+
 class Processes {
  public:
   explicit Processes(int proc) : proc_(proc) {}
@@ -73,7 +75,10 @@ class Processes {
     name_.clear();
     bool readable = image(process, folder);
     readable = mappings(process, folder) && readable;
-    if (!readable) ++result.unread;
+    if (readable) return;
+    ++result.unread;
+    if (result.unread_first.size() < unread_named)
+      result.unread_first.push_back({process, name_of(folder)});
   }
 
   FilesInUse result;

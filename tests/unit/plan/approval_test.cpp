@@ -78,7 +78,7 @@ TEST_CASE("each reason against is told with its code", "[approval]") {
   }
   SECTION("other policy") {
     asked.policy_sha256 = "other";
-    reason = "policy has changed";
+    reason = "the policy has changed since the plan was made: it was made under the policy";
   }
   SECTION("expired at this second") {
     asked.now = asked.file.plan.expires;
