@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -24,6 +25,8 @@ std::string lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return made;
 }
+
+bool is_record(std::string_view name) { return lower(name).ends_with(".compiled"); }
 
 class CompiledScan {
  public:
@@ -70,16 +73,25 @@ class CompiledScan {
     const auto listed = (*directory)->each_entry([&](std::string_view name, FileKind kind) {
       if (++entries_ > max_entries || records_ > max_records) return false;
       auto path = at.child(name);
-      if (!path) return true;
-      if (kind == FileKind::unknown) {
-        if (const auto stat = (*directory)->stat_entry(name))
-          kind = stat->kind;
-        else
-          found_.unread_in.emplace(at, *path);  // it may be a record that shares an assembly
+      if (!path) {  // too long a name for a path
+        if (is_record(name)) found_.unread_in.emplace(at, at);
+        return true;
       }
-      if (kind == FileKind::directory && path->components().size() < top + max_depth) {
-        waiting.push_back(std::move(*path));
-      } else if (kind == FileKind::regular && lower(name).ends_with(".compiled")) {
+      if (kind == FileKind::unknown) {
+        const auto stat = (*directory)->stat_entry(name);
+        if (stat) {
+          kind = stat->kind;
+        } else {  // it may be a record that shares an assembly
+          found_.unread_in.emplace(at, *path);
+          issue("unreadable", *path, stat.error().text());
+        }
+      }
+      if (kind == FileKind::directory) {
+        if (path->components().size() < top + max_depth)
+          waiting.push_back(std::move(*path));
+        else if (!std::exchange(too_deep_, true))  // one is enough
+          issue("too_deep", *path, "folders lie too deep in each other to be looked into");
+      } else if (kind == FileKind::regular && is_record(name)) {
         ++records_;
         records.push_back(std::move(*path));
       } else if (kind == FileKind::regular && lower(name).ends_with(".dll")) {
@@ -176,6 +188,7 @@ class CompiledScan {
   plan::CompiledPages found_;
   std::size_t entries_ = 0, records_ = 0, unnamed_ = 0;
   bool nameless_ = false;  // a record of the folder is of a match and names no assembly
+  bool too_deep_ = false;  // told
 };
 
 }  // namespace
@@ -202,13 +215,22 @@ Result<void> check_unshared(const host::Directory& root, const RawPath& assembly
   TRY_LET(const auto folder, root.open_directory(assembly.parent(), host::Mounts::cross));
   std::vector<RawPath> records;
   std::size_t entries = 0;
+  bool nameless = false;
   TRY(folder->each_entry([&](std::string_view name, FileKind) {
     if (++entries > max_entries || records.size() > max_records) return false;
-    if (auto path = assembly.parent().child(name);
-        path && lower(name).ends_with(".compiled") && !going.contains(*path))
+    if (!is_record(name)) return true;
+    auto path = assembly.parent().child(name);
+    if (!path)
+      nameless = true;
+    else if (!going.contains(*path))
       records.push_back(std::move(*path));
     return true;
   }));
+  if (nameless)
+    return fail(Code::changed,
+                "whether pages that stay are in it cannot be told: a record beside it has too long "
+                "a name to be read",
+                remedy);
   if (entries > max_entries || records.size() > max_records)
     return fail(Code::changed, "its folder has more records than are looked through", remedy);
   for (const RawPath& record : records) {

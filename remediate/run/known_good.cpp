@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "remediate/base/encoding.h"
 #include "remediate/base/try.h"
@@ -84,12 +85,23 @@ class KnownGoodReader {
         if (++entries_ > max_entries || found_.files.size() + found.size() >= max_files)
           return false;
         auto path = at.child(name);
-        if (!path) return true;
-        if (kind == FileKind::unknown)
-          if (auto stat = (*directory)->stat_entry(name)) kind = stat->kind;
+        if (!path) {
+          issue("unreadable", folder, at, path.error().text());
+          return true;
+        }
+        if (kind == FileKind::unknown) {
+          auto stat = (*directory)->stat_entry(name);
+          if (stat)
+            kind = stat->kind;
+          else
+            issue("unreadable", folder, *path, stat.error().text());
+        }
         if (kind == FileKind::regular && wanted_.names_file(name)) found.push_back(*path);
-        if (kind == FileKind::directory && path->components().size() < max_depth)
+        if (kind != FileKind::directory) return true;
+        if (path->components().size() < max_depth)
           folders.push_back(std::move(*path));
+        else if (!std::exchange(too_deep_, true))  // one is enough
+          issue("too_deep", folder, *path, "folders lie too deep in each other to be looked into");
         return true;
       });
       if (!listed) issue("unreadable", folder, at, listed.error().text());
@@ -121,6 +133,7 @@ class KnownGoodReader {
   plan::GoodFiles found_;
   std::size_t entries_ = 0;
   std::uint64_t bytes_ = 0;
+  bool too_deep_ = false;  // told
 };
 
 }  // namespace

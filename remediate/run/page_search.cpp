@@ -38,7 +38,11 @@ class PageSearch {
     walk(root, RawPath());
     for (const RawPath& scope : scopes) {
       if (root.open_directory(scope, host::Mounts::stay)) continue;  // seen with the root
-      if (const auto top = root.open_directory(scope, host::Mounts::cross)) walk(**top, scope);
+      const auto top = root.open_directory(scope, host::Mounts::cross);
+      if (top)
+        walk(**top, scope);
+      else
+        unsearched("unreadable", scope, top.error().text());
     }
     for (plan::CompiledPages::Record& record : compiled_.records) {
       std::ranges::sort(record.pages);
@@ -75,26 +79,42 @@ class PageSearch {
       RawPath below, path;
     };
     std::vector<At> waiting{{RawPath(), place}};
+    const std::size_t top = place.components().size();
     while (!waiting.empty() && compiled_.unsearched.empty()) {
       const At at = std::move(waiting.back());
       waiting.pop_back();
       const auto directory = start.open_directory(at.below, host::Mounts::stay);
       if (!directory) {
-        if (directory.error().code != Code::not_found && !other_mount(start, at.below))
-          unsearched("unreadable", at.path, directory.error().text());
+        Error why = directory.error();
+        if (why.code == Code::refused) {  // another mount, or no folder any more
+          const auto across = start.open_directory(at.below, host::Mounts::cross);
+          if (across) continue;
+          why = across.error();
+        }
+        if (why.code != Code::not_found) unsearched("unreadable", at.path, why.text());
         continue;
       }
       const auto listed = (*directory)->each_entry([&](std::string_view name, FileKind kind) {
         if (++entries_ > max_entries) return false;
-        const auto below = at.below.child(name);
+        if (kind == FileKind::unknown) {
+          const auto stat = (*directory)->stat_entry(name);
+          if (stat)
+            kind = stat->kind;
+          else if (stat.error().code != Code::not_found)  // it may be a folder
+            unsearched("unreadable", at.path, stat.error().text());
+        }
         const auto path = at.path.child(name);
-        if (!below || !path) return true;
-        if (kind == FileKind::unknown)
-          if (const auto stat = (*directory)->stat_entry(name)) kind = stat->kind;
-        if (kind != FileKind::directory)
+        if (!path) {  // no record has such a name
+          if (kind != FileKind::regular)
+            unsearched("unreadable", at.path, "a folder in it has too long a name to be opened");
+          return true;
+        }
+        if (kind != FileKind::directory) {
           see(*path);
-        else if (below->components().size() <= max_depth)
-          waiting.push_back({*below, *path});
+          return true;
+        }
+        if (path->components().size() <= top + max_depth)
+          waiting.push_back({*at.below.child(name), *path});  // the same name
         else
           unsearched("too_deep", *path, "folders lie too deep in each other");
         return true;
@@ -103,10 +123,6 @@ class PageSearch {
       if (entries_ > max_entries)
         unsearched("too_many", at.path, "there are more files than are looked through");
     }
-  }
-
-  static bool other_mount(const host::Directory& start, const RawPath& below) {
-    return start.open_directory(below, host::Mounts::cross).has_value();
   }
 
   void see(const RawPath& path) {

@@ -99,7 +99,7 @@ class AtMost final : public ByteSource {
  public:
   AtMost(const host::File& file, std::uint64_t most) : source_(file), left_(most) {}
   [[nodiscard]] Result<std::size_t> read(std::span<char> into) override {
-    if (longer_ || into.empty()) return 0;
+    if (longer_) return 0;
     TRY_LET(const std::size_t count, source_.read(into.first(static_cast<std::size_t>(
                                          std::min<std::uint64_t>(into.size(), left_ + 1)))));
     longer_ = count > left_;

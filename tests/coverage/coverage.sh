@@ -18,8 +18,6 @@ jobs=${JOBS:-$(nproc)}
 programs=(unit_run unit_journal unit_quarantine unit_host contract_host contract_errors remediate)
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 export CCACHE_EXTRAFILES=$PWD/tests/coverage/folders.list  # what is counted
-# The sweeps of unit_run by more than their short form: every third call, so many stories.
-export SWEEP_STRIDE=3 MISHAPS=1500
 if [[ $build == yes ]]; then
   # The health probe is built with GCC only.
   timeout 300 cmake --preset release
@@ -46,11 +44,11 @@ LLVM_PROFILE_FILE=$out/profiles/%8m.profraw tests -R '^(unit_(run|run_sweep|run_
 # What is killed adds nothing; the recoveries behind the kills do.
 for step in apply unfinalize; do
   LLVM_PROFILE_FILE=$out/profiles/%8m.profraw timeout 600 "$out/tests/crash/kill_sweep" \
-    --tool "$out/remediate/cli/remediate" --steps "$step" --seconds 150 >>"$out/tests.log" ||
+    --tool "$out/remediate/cli/remediate" --steps "$step" --seconds 60 >>"$out/tests.log" ||
     echo "kill_sweep failed: see $out/tests.log" >&2
 done
 # A confined child cannot write a file in the end, so it counts in memory that is one.
-LLVM_PROFILE_FILE=$out/profiles/c%c%8m.profraw tests -R '^(contract_(host|errors)|cli_(baseline|compiled|setting|iis|replace))$'
+LLVM_PROFILE_FILE=$out/profiles/c%c%8m.profraw tests -R '^(contract_(host|errors)|cli_(baseline|compiled|setting|iis|replace|yara))$'
 echo "tests: $((SECONDS - begun)) s"
 
 objects=()

@@ -331,13 +331,19 @@ Result<void> MemoryDirectory::each_entry(
     const std::function<bool(std::string_view, FileKind)>& visit) const {
   TRY(tree_->look("each_entry", ""));
   std::vector<std::pair<std::string, FileKind>> entries;
+  Node::Listed besides;
   {
     const std::scoped_lock lock(tree_->mutex);
     entries.reserve(node_->entries.size());
-    for (const auto& [name, node] : node_->entries) entries.emplace_back(name, node->stat.kind);
+    for (const auto& [name, node] : node_->entries)
+      entries.emplace_back(name, tree_->kinds_untold ? FileKind::unknown : node->stat.kind);
+    besides = node_->listed_besides;
   }
   for (const auto& [name, kind] : entries) {
-    if (!visit(name, kind)) break;
+    if (!visit(name, kind)) return {};
+  }
+  for (std::size_t number = 0; number < besides.count; ++number) {
+    if (!visit(std::to_string(number) + besides.end, FileKind::regular)) return {};
   }
   return {};
 }

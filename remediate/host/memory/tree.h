@@ -31,6 +31,12 @@ struct Node {
   bool removed = false;        // of folders
   std::size_t writers = 0;
   bool locked = false;
+  /// So many files with names of this ending are listed in a folder besides, and are not there: it
+  /// changes all the time, or is larger than it pays to make.
+  struct Listed {
+    std::size_t count = 0;
+    std::string end;
+  } listed_besides;
 
   [[nodiscard]] bool protected_from_change() const {
     return (flags & (flag_immutable | flag_append_only)) != 0;
@@ -50,6 +56,7 @@ struct Tree {
   MemoryHost::FaultHook look_fault;
   std::vector<FileInUse> in_use;
   std::uint64_t hidden_processes = 0;
+  bool kinds_untold = false;  // a folder lists names only, as some file systems do
 
   Tree();
   /// What the fault hook says. Call without the lock.

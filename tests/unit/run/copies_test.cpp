@@ -159,4 +159,102 @@ TEST_CASE("what does not edit the configuration copies nothing", "[copies]") {
   CHECK(must(load_run(*world.open_store(), applied.run)).copies.empty());
 }
 
+TEST_CASE("of the versions those are kept that can be, and what is not kept is told", "[copies]") {
+  struct Case {
+    const char* name;
+    std::function<void(Copied&)> before;
+    std::size_t kept;
+    std::string told{};
+  };
+  const std::string history = "inetpub/history";
+  const auto failing = [](std::string call, std::string of, std::size_t from = 0) {
+    return [=](Copied& copied) {
+      copied.host.set_look_hook(
+          [=, seen = std::size_t{0}](std::string_view what,
+                                     std::string_view name) mutable -> std::optional<Error> {
+            if (what != call || !name.ends_with(of) || seen++ < from) return std::nullopt;
+            return Error{Code::io, "the disk is broken", ""};
+          });
+    };
+  };
+  const std::vector<Case> cases = {
+      {"names that are no version's",
+       [](Copied& copied) {
+         for (const char* name :
+              {"CFGHISTORY_", "CFGHISTORY_00000x0003", "CFGHISTORY_:", "CFGHISTORY",
+               "other-and-more", "CFGHISTORY_0123456789012345678901"})
+           copied.world->folder(std::string("inetpub/history/") + name);
+       },
+       2},
+      {"a version that is a folder",
+       [](Copied& copied) {
+         copied.world->folder("inetpub/history/CFGHISTORY_0000000003/applicationHost.config");
+       },
+       2, "CFGHISTORY_0000000003/applicationHost.config of the configuration history of IIS was "},
+      {"more than are kept",
+       [](Copied& copied) {
+         for (unsigned number = 10; number < 42; ++number)
+           copied.world->folder("inetpub/history/CFGHISTORY_00000000" + std::to_string(number));
+       },
+       0, "2 of the oldest versions in inetpub/history were not kept"},
+      {"the history is a link",
+       [](Copied& copied) {
+         must(must(copied.host.open_root(copied.world->target()))
+                  ->rename("inetpub", *must(copied.host.make_root("/base/aside")), "inetpub"));
+         must(copied.host.plant(copied.world->target() + "/inetpub", FileKind::symlink, "/aside"));
+       },
+       0, "was not kept: inetpub"},
+      {"a history that cannot be opened", failing("open_directory", "inetpub/history"), 0,
+       "the configuration history of IIS in inetpub/history was not kept: "},
+      {"versions that cannot be opened", failing("open_directory", "CFGHISTORY_0000000001"), 1,
+       "CFGHISTORY_0000000001"},
+  };
+  for (const Case& one : cases) {
+    INFO(one.name);
+    Copied copied;
+    one.before(copied);
+    const auto applied = copied.world->apply(copied.plan);
+    copied.host.set_look_hook({});
+    const RunReport report = must(applied);
+    std::string notices;
+    for (const std::string& notice : report.notices) notices += notice + "\n";
+    INFO(notices);
+    CHECK(notices.find(one.told) != std::string::npos);
+    CHECK(must(load_run(*copied.world->open_store(), report.run)).copies.size() == one.kept);
+    CHECK(findings(must(copied.world->verify())) == "");
+  }
+}
+
+TEST_CASE("a history in more spellings than are told apart ends an apply before it begins",
+          "[copies]") {
+  Copied copied;
+  const auto root = must(copied.host.open_root(copied.world->target()));
+  for (std::uint32_t bits = 1; bits < 128; ++bits) {
+    std::string spelling = "inetpub";
+    for (std::size_t letter = 0; letter < spelling.size(); ++letter)
+      if ((bits >> letter & 1u) != 0) spelling[letter] = static_cast<char>(spelling[letter] - 32);
+    must(root->make_directory(spelling, 0755));
+    const auto folder =
+        must(root->open_directory(must(RawPath::parse(spelling)), host::Mounts::stay));
+    for (const char* name :
+         {"history", "History", "HIstory", "HISTORY", "hIstory", "hiStory", "hisTory", "histOry"})
+      must(folder->make_directory(name, 0755));
+  }
+  const Snapshot before = copied.world->snapshot();
+  const auto applied = copied.world->apply(copied.plan);
+  REQUIRE_FALSE(applied);
+  CHECK(applied.error().code == Code::limit);
+  CHECK(difference(before, copied.world->snapshot()).empty());
+  CHECK(must(copied.world->open_store()->run_names()).empty());
+}
+
+TEST_CASE("names of files that are left count as room for the copies", "[copies]") {
+  Copied copied;
+  must(copied.host.limit_mount("/", {.free_bytes = 1u << 30, .free_files = 65}, true));
+  const auto applied = copied.world->apply(copied.plan);
+  REQUIRE_FALSE(applied);
+  CHECK(applied.error().code == Code::no_space);
+  CHECK(applied.error().text().find("65 files") != std::string::npos);
+}
+
 }  // namespace remediate::run::test

@@ -408,6 +408,82 @@ TEST_CASE("a stage record that does not fit is corrupt", "[stages]") {
   CHECK_FALSE(fold(staged.plan, journal));
 }
 
+TEST_CASE("an instruction that waits before everything else stops nothing", "[stages]") {
+  Staged staged;
+  staged.world.stages = {};
+  staged.plan = waiting_plan(staged.world, 0);
+  const RunReport report = must(staged.world.apply(staged.plan));
+  CHECK_FALSE(report.interrupted);
+  CHECK(report.status == "done");
+  CHECK(report.operations.front().outcome == "to_do");
+}
+
+TEST_CASE("a wait names what did not come about before it", "[stages]") {
+  Staged staged;
+  staged.world.stages = {};
+  staged.plan = waiting_plan(staged.world, 3);
+  const plan::Operation& shell = staged.plan.plan.operations[1];
+  staged.world.refused = {{shell.path, "a process runs it"}};
+  const RunReport report = must(staged.world.apply(staged.plan));
+  REQUIRE_FALSE(report.notices.empty());
+  INFO(report.notices.front());
+  CHECK(report.notices.front().find("Not done: " + shell.id) != std::string::npos);
+  CHECK(report.notices.front().find("(a process runs it); what follows may rely on it") !=
+        std::string::npos);
+}
+
+TEST_CASE("a plan that changes nothing has no stage to ask behind", "[stages]") {
+  Staged staged;
+  for (const char* path : {"www/shell-a.php", "www/sub/shell-b.php", "www/sub/shell-c.php",
+                           "www/data/shell-d.php", "etc-iis/applicationHost.config"})
+    staged.world.remove(path);
+  staged.plan = staged.world.plan();
+  const RunReport report = must(staged.world.apply(staged.plan));
+  INFO(text(report));
+  CHECK_FALSE(report.interrupted);
+  CHECK(staged.probe.asked == 1);  // before
+  CHECK(staged.load(report.run).stages.empty());
+}
+
+TEST_CASE("a stop between two stages ends there, and resume goes on", "[stages]") {
+  Staged staged;
+  staged.world.progress.stop = &staged.world.stop;
+  staged.world.progress.stop_at = 3;  // while the second stage is worked through
+  const RunReport report = must(staged.world.apply(staged.plan));
+  INFO(text(report));
+  CHECK(report.interrupted);
+  CHECK(staged.done(report.run) < 6);
+  staged.world.progress.stop = nullptr;
+  staged.world.stop = false;
+  CHECK(must(staged.world.resume(report.run)).status == "done");
+  CHECK(staged.done(report.run) == 6);
+  staged.check_whole(report.run);
+}
+
+TEST_CASE("a kill at any call of the resume behind a wait loses nothing", "[stages]") {
+  std::size_t tried = 0;
+  for (std::size_t at = 0;; at += 3) {
+    REQUIRE(at < 1000);
+    Staged staged;
+    staged.world.stages = {};
+    staged.plan = waiting_plan(staged.world, 4);
+    const std::string run = must(staged.world.apply(staged.plan)).run;
+    std::size_t count = 0;
+    staged.memory.host.set_fault_hook([&](std::string_view, std::string_view) {
+      return count++ < at ? std::nullopt : std::optional(Error{Code::io, "gone", ""});
+    });
+    const auto resumed = staged.world.resume(run);
+    staged.memory.host.set_fault_hook({});
+    if (count <= at) break;
+    ++tried;
+    INFO("call " << at);
+    CHECK(must(staged.world.resume(run)).status == "done");
+    CHECK(staged.done(run) == 6);
+    staged.check_whole(run);
+  }
+  CHECK(tried > 10);
+}
+
 TEST_CASE("an older revision of a playbook than was applied is refused", "[revisions]") {
   MemoryWorld memory;
   World& world = *memory.world;
@@ -451,6 +527,57 @@ TEST_CASE("a run that cannot be read hides no revision", "[revisions]") {
   CHECK(refused.error().text().find(first.run) != std::string::npos);
   world.older_revisions_allowed = {plan.plan.playbooks.front().id};
   CHECK(world.apply(plan));
+}
+
+TEST_CASE("runs of other playbooks, and earlier revisions, stand in nobody's way", "[revisions]") {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  const RunReport first = must(world.apply(world.plan()));
+  must(world.rollback(first.run));
+  plan::Plan later = world.plan().plan;
+  later.playbooks.front().revision += 1;
+  const RunReport second = must(world.apply(must(plan::write_plan(std::move(later)))));
+  must(world.rollback(second.run));
+  plan::Plan other = world.plan().plan;
+  const std::string id = other.playbooks.front().id;
+  other.playbooks.front().id = "playbook--99999999-2222-4333-8444-555555555555";
+  for (plan::Operation& operation : other.operations)
+    if (operation.playbook == id) operation.playbook = other.playbooks.front().id;
+  const auto written = plan::write_plan(std::move(other));
+  REQUIRE(written);
+  CHECK(world.apply(*written));
+}
+
+TEST_CASE("any look that fails while revisions are compared refuses the plan", "[revisions]") {
+  MemoryWorld memory;
+  World& world = *memory.world;
+  const RunReport first = must(world.apply(world.plan()));
+  must(world.rollback(first.run));
+  const plan::PlanFile plan = world.plan();
+  const auto store = world.open_store();
+  std::size_t at = 0;
+  for (;; ++at) {
+    REQUIRE(at < 100);
+    std::size_t count = 0;
+    memory.host.set_look_hook([&](std::string_view, std::string_view) {
+      return count++ == at ? std::optional(Error{Code::io, "broken", ""}) : std::nullopt;
+    });
+    const auto checked = check_revisions(*store, plan.plan, {});
+    memory.host.set_look_hook({});
+    if (count <= at) {
+      CHECK(checked);
+      break;
+    }
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().text().find("broken") != std::string::npos);
+  }
+  CHECK(at > 3);
+  const auto folder =
+      must(store->runs().open_directory(must(RawPath::parse(first.run)), host::Mounts::stay));
+  must(must(folder->open_file("plan.json", host::Access::read_write))->write_at(0, "["));
+  const auto damaged = check_revisions(*store, plan.plan, {});
+  REQUIRE_FALSE(damaged);
+  CHECK(damaged.error().text().find(first.run) != std::string::npos);
 }
 
 }  // namespace remediate::run::test

@@ -268,6 +268,7 @@ Recovery World::recovery() const {
 ApplyOptions World::options(const Store& store) const {
   ApplyOptions options{
       {store.recovery()}, max_sealed_bytes, "remediate test", stages, older_revisions_allowed};
+  options.refused = refused;
   options.directory = exchange;
   return options;
 }

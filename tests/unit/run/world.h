@@ -115,6 +115,7 @@ class World {
   std::uint64_t max_sealed_bytes = 1u << 20;
   ApplyStages stages;
   std::vector<std::string> older_revisions_allowed;
+  std::map<RawPath, std::string> refused;  // what a guard keeps out, and why
   /// Plans are made of these too, before the shells.
   std::vector<playbook::Playbook> first;
   /// What plans are made of and runs work with besides the files, when it is set.
