@@ -130,6 +130,7 @@ struct Engine::Impl {
   /// What one file is found to be; kept once it is known that it did not change.
   struct Judgement {
     std::vector<FileMatch> matches;
+    std::vector<observe::Issue> issues;
     Doubts doubts;
   };
   void judge(const CompiledScope& scope, const CompiledIndicator& indicator,
@@ -241,14 +242,14 @@ void Engine::Impl::judge(const CompiledScope& scope, const CompiledIndicator& in
     judgement.doubts.add(file.path.display(), " (matches; more of it may): " + evaluation.beside,
                          name());
   if (!content.complete()) {
-    issues.add(observe::Issue::Kind::not_evaluated, file.path.display(),
-               name() + " matches by path, but the file was not read");
+    judgement.issues.push_back({observe::Issue::Kind::not_evaluated, file.path.display(),
+                                name() + " matches by path, but the file was not read"});
     return;
   }
   auto facts = target.facts();
   if (!facts) {
-    issues.add(observe::Issue::Kind::unreadable, file.path.display(),
-               name() + " matches, but: " + facts.error().text());
+    judgement.issues.push_back({observe::Issue::Kind::unreadable, file.path.display(),
+                                name() + " matches, but: " + facts.error().text()});
     return;
   }
   FileMatch match;
@@ -312,6 +313,8 @@ void Engine::Impl::keep(FileMatch match) {
 
 void Engine::Impl::keep(Judgement judgement) {
   for (FileMatch& match : judgement.matches) keep(std::move(match));
+  for (observe::Issue& issue : judgement.issues)
+    issues.add(issue.kind, std::move(issue.where), std::move(issue.reason));
   judgement.doubts.tell(issues);
 }
 

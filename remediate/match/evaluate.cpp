@@ -8,8 +8,6 @@ namespace {
 
 using Kind = playbook::Condition::Kind;
 
-constexpr std::size_t max_excerpt = 80;
-constexpr std::uint64_t excerpt_before = 16;
 constexpr std::size_t max_shown = 120;
 constexpr std::size_t max_why = 400;
 
@@ -146,7 +144,7 @@ class Evaluator {
   Answer magic(const CompiledCondition& condition) {
     const playbook::Condition& source = *condition.source;
     const Answer answer = content_.holds_at(source.offset, source.bytes);
-    if (answer == Answer::unknown) return doubt(condition, "it cannot be read any more");
+    if (answer == Answer::unknown) return doubt(condition, "it was not looked at");
     if (answer == Answer::no) return answer;
     return located("magic", "bytes " + display(hex_encode(source.bytes), max_shown), source.offset);
   }

@@ -96,19 +96,21 @@ struct SettingScan::Impl {
                                              "too many configuration files could not be read"});
   }
 
+  void refuse(const Wanted& wanted, const observe::FileObservation& file,
+              const std::string& reason) {
+    const std::lock_guard lock(mutex);
+    keep_unread(*file.scope, file.path, reason);
+    if (issues.size() < max_issues)
+      issues.push_back({observe::Issue::Kind::not_evaluated, file.path.display(),
+                        "for settings of " + std::string(wanted.provider->name()) + ": " + reason});
+    else
+      ++dropped;
+  }
+
   void look(const Wanted& wanted, const observe::FileObservation& file, std::string_view content) {
     const auto found = wanted.provider->find(content, wanted.query);
+    if (!found) return refuse(wanted, file, found.error().text());
     const std::lock_guard lock(mutex);
-    if (!found) {
-      keep_unread(*file.scope, file.path, found.error().text());
-      if (issues.size() < max_issues)
-        issues.push_back({observe::Issue::Kind::not_evaluated, file.path.display(),
-                          "for settings of " + std::string(wanted.provider->name()) + ": " +
-                              found.error().text()});
-      else
-        ++dropped;
-      return;
-    }
     if (found->empty()) return;
     if (places.size() < max_places)
       places.insert({wanted.playbook->id, wanted.indicator->id, file.path});
@@ -175,12 +177,33 @@ void SettingScan::observe_in(std::span<const observe::FileObservation> places,
 Result<void> SettingScan::observe_large(std::span<const observe::FileObservation> places,
                                         const observe::LargeContent& content,
                                         const observe::TargetSource& target) {
-  const bool any = std::ranges::any_of(places, [this](const observe::FileObservation& place) {
+  const auto covering = [this](const observe::FileObservation& place) {
     const Scope* known = impl_->find(*place.scope);
-    return known != nullptr && known->covers(place.below_scope);
-  });
-  return any ? Selector::observe_large(places, content, target)
-             : impl_->engine.observe_large(places, content, target);
+    return known != nullptr && known->covers(place.below_scope) ? known : nullptr;
+  };
+  const bool small = content.size() <= max_setting_bytes;
+  std::string whole;
+  if (small && std::ranges::any_of(places, covering)) {
+    whole.resize(static_cast<std::size_t>(content.size()));
+    TRY(content.read(0, whole));
+    TRY(content.unchanged());
+  }
+  TRY(impl_->engine.observe_large(places, content, target));
+  for (const observe::FileObservation& place : places) {
+    const Scope* known = covering(place);
+    if (known == nullptr) continue;
+    for (const Wanted& wanted : known->wanted) {
+      if (small) {
+        impl_->look(wanted, place, whole);
+      } else {
+        impl_->refuse(wanted, place,
+                      "it has " + std::to_string(content.size()) + " bytes, more than the " +
+                          std::to_string(max_setting_bytes) +
+                          " that are read of a configuration file");
+      }
+    }
+  }
+  return {};
 }
 
 std::set<SettingScan::Place> SettingScan::take_places() { return std::move(impl_->places); }

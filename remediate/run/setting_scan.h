@@ -17,6 +17,8 @@ namespace remediate::run {
 class SettingScan final : public observe::Selector {
  public:
   static constexpr std::size_t max_places = 10'000;
+  /// No provider reads a larger file (setting/xml_scan.h, the largest).
+  static constexpr std::uint64_t max_setting_bytes = 32u << 20;
 
   /// Both must outlive this. bad_input for a glob that does not compile or an unknown provider.
   [[nodiscard]] static Result<std::unique_ptr<SettingScan>> make(

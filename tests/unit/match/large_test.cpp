@@ -29,25 +29,31 @@ class Bytes final : public observe::LargeContent {
  public:
   explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
   mutable std::size_t longest_read = 0;
-  mutable std::size_t reads_left = SIZE_MAX;  // then it is shorter
-  bool changed = false;
+  mutable std::size_t reads_left = SIZE_MAX;   // then it is shorter
+  mutable std::size_t checks_left = SIZE_MAX;  // then it was written to
+  /// What is read after the first pass, as through a mapping that leaves no trace in times.
+  std::string afterwards;
   [[nodiscard]] std::uint64_t size() const override { return bytes_.size(); }
   [[nodiscard]] Result<void> read(std::uint64_t offset, std::span<char> into) const override {
     longest_read = std::max(longest_read, into.size());
     if (reads_left == 0) return fail(Code::changed, "it was cut");
     --reads_left;
     REQUIRE(offset + into.size() <= bytes_.size());
-    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+    const std::string& now = passed_ && !afterwards.empty() ? afterwards : bytes_;
+    passed_ = passed_ || offset + into.size() == bytes_.size();
+    std::copy_n(now.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
     return {};
   }
   [[nodiscard]] Result<void> unchanged() const override {
-    if (changed) return fail(Code::changed, "it was written to");
+    if (checks_left == 0) return fail(Code::changed, "it was written to");
+    --checks_left;
     return {};
   }
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
 
  private:
   std::string bytes_;
+  mutable bool passed_ = false;
 };
 
 class Facts final : public observe::TargetSource {
@@ -277,22 +283,80 @@ TEST_CASE("what windows cannot decide is told, and not removed where it stands b
 }
 
 TEST_CASE("of a large file that changes nothing is kept") {
-  Bytes written(std::string(10'000, 'x') + "needle");
-  written.changed = true;
   Run run({{"one", regex("needle")}});
-  const auto ended = run.see(written);
-  REQUIRE_FALSE(ended.has_value());
-  CHECK(ended.error().code == Code::changed);
-  for (std::size_t reads = 0; reads < 4; ++reads) {
-    const Bytes cut(std::string(10'000, 'x') + "needle");
-    cut.reads_left = reads;
-    const auto other = run.see(cut);
-    // The last one is only the excerpt.
-    REQUIRE(other.has_value() == (reads == 3));
+  const std::string content = std::string(10'000, 'x') + "needle";
+  // Once behind the reading, once behind the judgement.
+  for (const std::size_t checks : {std::size_t{0}, std::size_t{1}}) {
+    const Bytes written(content);
+    written.checks_left = checks;
+    const auto ended = run.see(written);
+    REQUIRE_FALSE(ended.has_value());
+    CHECK(ended.error().code == Code::changed);
   }
+  for (std::size_t reads = 0; reads < 3; ++reads) {
+    const Bytes cut(content);
+    cut.reads_left = reads;
+    REQUIRE_FALSE(run.see(cut).has_value());
+  }
+  CHECK(run.engine->take_matches().empty());
+  CHECK(run.engine->take_issues().empty());
+  REQUIRE(run.see(Bytes(content)).has_value());
+  CHECK(run.engine->take_matches().size() == 1);
+}
+
+TEST_CASE("what a large file says comes from the bytes of its digest") {
+  const std::string good = "good" + std::string(10'000, 'x');
+  std::string marked = good;
+  marked.replace(0, 4, "MARK");
+  Condition magic = leaf(Kind::magic);
+  magic.bytes = "MARK";
+  const std::string rule = "rule m { strings: $a = \"MARK\" condition: $a at 0 }";
+  std::vector<std::pair<std::string, Condition>> conditions = {{"magic", magic},
+                                                               {"regex", regex("MARK|good")}};
+  if (have_yara()) conditions.emplace_back("yara", playbook::yara(rule));
+  Run run(conditions);
+  Bytes bytes(good);
+  bytes.afterwards = marked;
+  REQUIRE(run.see(bytes).has_value());
   const auto matches = run.engine->take_matches();
   REQUIRE(matches.size() == 1);
-  CHECK(matches[0].reasons[0].excerpt.empty());
+  CHECK(matches[0].indicator == "regex");
+  CHECK(matches[0].sha256 == crypto::sha256_hex(good));
+  CHECK(matches[0].reasons[0].excerpt.starts_with("goodxx"));
+  const auto issues = run.engine->take_issues();
+  REQUIRE(issues.size() == (have_yara() ? 1u : 0u));
+  if (have_yara())
+    CHECK(issues[0].reason.find("written to while it was read") != std::string::npos);
+  if (!have_yara()) return;
+  Run again({{"yara", playbook::yara(rule)}});
+  REQUIRE(again.see(Bytes(marked)).has_value());
+  const auto seen = told(again.engine->take_matches());
+  REQUIRE(seen.size() == 1);
+  Run held({{"yara", playbook::yara(rule)}});
+  held.see_held(Bytes(marked));
+  CHECK(seen == told(held.engine->take_matches()));
+}
+
+TEST_CASE("what is slow for review leaves what may be removed decided") {
+  const Condition removes =
+      node(Kind::all, {regex("MARK-[0-9]"), node(Kind::negation, {regex("begun[^;]*finis")})});
+  std::vector<std::pair<std::string, Condition>> conditions = {{"z", removes}};
+  for (const char* pattern : {"(.{0,40}a){20}Z[^q]*qqq", "(.{0,40}a){20}Y", "[ab]*a[ab]{900}x"})
+    conditions.emplace_back("review-" + std::to_string(conditions.size()), regex(pattern));
+  EngineOptions options;
+  options.regex_timeout_seconds = 1;
+  options.windows = {.max_length = 256u << 10, .max_match = 64u << 10};
+  Run run(std::move(conditions), options);
+  for (playbook::Indicator& indicator : run.playbooks[0].indicators)
+    if (indicator.id != "z") indicator.authorises = Authorises::review;
+  std::mt19937 random(7);
+  std::string text = "MARK-1";
+  while (text.size() < 1'000'000) text += random() % 2 == 0 ? 'a' : 'b';
+  REQUIRE(run.see(Bytes(text)).has_value());
+  const auto matches = run.engine->take_matches();
+  REQUIRE(matches.size() == 1);
+  CHECK(matches[0].indicator == "z");
+  CHECK_FALSE(run.engine->take_issues().empty());
 }
 
 TEST_CASE("expressions that may remove are searched before those for review") {
