@@ -112,6 +112,23 @@ class Guards(Case):
         self.scene.write("var/www/html/.htaccess", b"<Files x>\nAddType text/plain .txt\n")
         self.assertEqual(len(self.planned()), 2)  # speaks of no such file
 
+    def test_a_huge_settings_file_is_not_read(self):
+        shell = self.php_site()
+        book = json.loads((scene.SHIPPED / "php-webroot.json").read_text())
+        book["max_file_size"] = 256 << 20
+        self.scene.playbooks = [self.scene.base / "book.json"]
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        large = self.scene.write("var/www/html/.user.ini", b"")
+        os.truncate(large, 250 << 20)
+        started = self.scene.start("-q", *self.scene.plan_arguments(), stdout=None, stderr=None)
+        _, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(started.returncode, 0)
+        self.assertLess(usage.ru_maxrss, 96 * 1024)
+        plan = self.scene.plan()
+        self.assertEqual(self.planned(plan), [])
+        self.assertIn("more than the 33554432 that are read", self.excluded(shell, plan))
+
     def test_links_that_are_not_followed_are_told(self):
         self.php_site()
         self.scene.write("tmp/x/w.php", b"<?php ev" + b"al($_POST['a']); // MARK-php\n")
