@@ -64,13 +64,7 @@ Result<HostPolicy> load_policy(host::Host& host, const std::string& given) {
         std::move(parsed).error().wrapped("the policy " + display(path) + " cannot be used"));
   result.policy = std::move(*parsed);
   result.source = path;
-  const std::size_t slash = path.rfind('/');
-  TRY_LET(const auto folder, host.open_root(slash == std::string::npos ? "."
-                                            : slash == 0               ? "/"
-                                                                       : path.substr(0, slash)));
-  const std::string place = folder->location();
-  result.path =
-      (place == "/" ? "" : place) + "/" + path.substr(slash == std::string::npos ? 0 : slash + 1);
+  TRY_LET(result.path, trusted_place(host, path));
   result.files.push_back(path);
   result.sha256 = crypto::sha256_hex(*bytes);
   TRY_LET(result.approvers,

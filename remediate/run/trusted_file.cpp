@@ -79,4 +79,11 @@ Result<std::string> read_trusted(host::Host& host, const std::string& path,
   return host::read_whole(*file, max_bytes);
 }
 
+Result<std::string> trusted_place(host::Host& host, const std::string& path) {
+  TRY_LET(const std::vector<std::string> names, names_of(host, path));
+  std::string place;
+  for (const std::string& name : names) place += "/" + name;
+  return place;
+}
+
 }  // namespace remediate::run

@@ -14,4 +14,7 @@ namespace remediate::run {
 [[nodiscard]] Result<std::string> read_trusted(host::Host& host, const std::string& path,
                                                std::uint64_t max_bytes);
 
+/// Where read_trusted() looks for `path`: absolute, without "." and "..".
+[[nodiscard]] Result<std::string> trusted_place(host::Host& host, const std::string& path);
+
 }  // namespace remediate::run
