@@ -78,7 +78,12 @@ class Batch {
     }
     if (!item.parent) return unknown(operation, no_parent);
     if (operation.state != State::intended) return adopt_missing(item);
-    if (!session_.begins()) return adopt_untouched(item);
+    if (auto set = protect_original(*item.parent, operation.entry); !set)
+      return may_pass(set.error())
+                 ? unknown(operation, set.error())
+                 : give_up(operation, std::move(set).error().wrapped(
+                                          "cannot set its immutable or append-only flag again"));
+    if (!session_.begins()) return session_.stays_undone(operation);
     auto fresh = session_.hold(*item.parent);
     if (!fresh) return unknown(operation, fresh.error());
     item.hold = (*fresh)->directory.get();
@@ -114,18 +119,6 @@ class Batch {
                     "look for who took it; `remediate verify` tells what is left"});
   }
 
-  /// Its flags may already be cleared.
-  Result<void> adopt_untouched(Item& item) {
-    std::string why;
-    if (auto file = item.parent->open_file(item.name(), host::Access::read)) {
-      auto stat = (*file)->stat();
-      if (stat && same_file(stat->id, item.operation->entry.metadata.stat.id, false))
-        protect_again(**file, item.operation->entry.metadata, why);
-    }
-    if (!why.empty()) session_.notices.push_back(item.path().display() + why);
-    return session_.stays_undone(*item.operation);
-  }
-
   /// Nothing is recorded: the next resume or rollback looks again.
   static Result<void> unknown(OperationState& operation, const Error& error) {
     operation.outcome = "unknown";
@@ -138,14 +131,6 @@ class Batch {
     auto file = item.parent->open_file(item.name(), host::Access::read);
     if (!file) return give_up(*item.operation, file.error());
     item.file = std::move(*file);
-    // After a crash its flags may already be cleared.
-    if (const std::uint32_t flags = protection(item.operation->entry.metadata);
-        item.operation->state == State::intended && flags != 0) {
-      auto stat = item.file->stat();
-      if (stat && same_file(stat->id, operation.precondition.metadata.stat.id, false))
-        if (auto set = protect(*item.file, flags); !set)
-          return give_up(*item.operation, set.error());
-    }
     if (auto free = session_.guard(item.path()); !free)
       return give_up(*item.operation, free.error());
     auto metadata = item.file->metadata();
@@ -398,10 +383,6 @@ class Batch {
   }
 
   Result<void> give_up(OperationState& operation, const Error& error, bool held = false) {
-    if (operation.state == State::captured || operation.state == State::sealed) {
-      keep_held(operation, error);
-      return {};
-    }
     const char* outcome = held                            ? "held"
                           : error.code == Code::not_found ? "vanished"
                           : error.code == Code::changed   ? "changed"

@@ -10,11 +10,6 @@ std::uint32_t protection(const Metadata& metadata) {
   return metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
 }
 
-/// A later rollback may do better: the disk, its space or the memory, not what the host allows.
-bool may_pass(const Error& error) {
-  return error.code == Code::io || error.code == Code::no_space || error.code == Code::read_only;
-}
-
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
@@ -72,6 +67,11 @@ class FileRestore {
   /// durable when this returns.
   Result<Restored> check() {
     if (!placed_) return result_;
+    // Resolved anew: the folder may have been exchanged since it was opened.
+    if (auto again = session_.parent(entry_.path, entry_.parent); !again)
+      return Restored{false, "failed",
+                      "it was put back, and its folder is gone or another one now: " +
+                          reason_of(again.error())};
     if (stranger_) return check_stranger();
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file)
@@ -135,7 +135,9 @@ class FileRestore {
       fail(stat.error());
       return false;
     }
-    if (never_identified() && !same_file(stat->id, entry_.metadata.stat.id, false))
+    // What apply gave up and could not put back is not the approved file, whatever its identity.
+    if (operation_.before_restore == State::not_done ||
+        (never_identified() && !same_file(stat->id, entry_.metadata.stat.id, false)))
       stranger_ = *stat;
     held = std::move(*file);
     return true;
@@ -207,20 +209,29 @@ class FileRestore {
     return metadata_differences(wanted, *metadata).empty();
   }
 
-  Result<void> place_stranger(const host::File* held) {
+  Result<void> place_stranger(host::File* held) {
     TRY(announce(stranger_->id));
-    arrived(hold_->rename(entry_.hold_name, *parent_, entry_.path.name()), held);
+    std::uint32_t cleared = 0;
+    if (held != nullptr) {
+      TRY_LET(cleared, unprotect(*held));
+    }
+    const auto moved = hold_->rename(entry_.hold_name, *parent_, entry_.path.name());
+    if (!moved && cleared != 0) TRY(held->set_protection_flags(cleared));
+    arrived(moved, held);
     return {};
   }
 
-  [[nodiscard]] Restored check_stranger() const {
+  /// It may be the approved one, written to since: then it had the flags.
+  [[nodiscard]] Result<Restored> check_stranger() const {
     const auto there = parent_->stat_entry(entry_.path.name());
     if (!there)
-      return {false, "failed", "it was put back and is not there: " + reason_of(there.error())};
+      return Restored{false, "failed",
+                      "it was put back and is not there: " + reason_of(there.error())};
     if (!same_file(there->id, stranger_->id, false))
-      return {false, "failed", "it was put back, and something else is there now"};
-    return {true, "restored",
-            "another file than the approved one was held; it is at its place again"};
+      return Restored{false, "failed", "it was put back, and something else is there now"};
+    TRY(protect_original(*parent_, entry_));
+    return Restored{true, "restored",
+                    "another file than the approved one was held; it is at its place again"};
   }
 
   Result<bool> metadata_changed(const host::File& held) const {
@@ -320,12 +331,6 @@ class FileRestore {
     return {};
   }
 
-  /// The twin is not there, or somebody put another thing there; all else is an error.
-  static bool may_differ(const Error& error) {
-    return error.code == Code::not_found || error.code == Code::changed ||
-           error.code == Code::refused;
-  }
-
   /// The original was another name of a file that is already back: a hard link again, not a copy.
   Result<bool> link_to_twin() {
     if (entry_.metadata.stat.links < 2) return false;
@@ -334,10 +339,10 @@ class FileRestore {
           !same_file(other.entry.metadata.stat.id, entry_.metadata.stat.id, false))
         continue;
       auto folder = session_.parent(other.entry.path, other.entry.parent);
-      if (!folder && may_differ(folder.error())) continue;
+      if (!folder && is_another_place(folder.error())) continue;
       if (!folder) return std::unexpected(std::move(folder).error());
       auto twin = (*folder)->open_file(other.entry.path.name(), host::Access::read);
-      if (!twin && may_differ(twin.error())) continue;
+      if (!twin && is_another_place(twin.error())) continue;
       if (!twin) return std::unexpected(std::move(twin).error());
       TRY_LET(const std::string digest, file_sha256(**twin, entry_.metadata.stat.size));
       TRY_LET(const Metadata metadata, (*twin)->metadata());

@@ -142,8 +142,8 @@ class VersionRestore {
   }
 
   /// A name cannot be removed by what it is of, so the look comes right before: time has passed
-  /// since it was displaced, and who had it open can have written to it (no digest: it has another
-  /// name). True when it stays.
+  /// since it was displaced, and who had it open can have written to it, or does yet (no digest: it
+  /// has another name). True when it stays.
   Result<bool> drop_if_still(const std::string& name, const FileId& id,
                              const std::string& sha256) const {
     TRY_LET(const auto file, hold_->open_file(name, host::Access::read));
@@ -151,6 +151,7 @@ class VersionRestore {
     TRY_LET(const std::string digest,
             sha256.empty() ? sha256 : file_sha256(*file, max_setting_bytes));
     if (!same_file(seen.id, id, false) || digest != sha256) return true;
+    if (!sha256.empty() && is_being_written(*file)) return true;
     TRY_LET(const FileStat now, hold_->stat_entry(name));
     if (!same_and_unwritten(seen, now)) return true;
     TRY(hold_->remove_file(name));
@@ -341,10 +342,13 @@ class VersionRestore {
       return true;
     }));
     for (const std::string& name : left) {
-      const auto bytes = host::read_whole(*hold_, name, max_setting_bytes);
-      if (!bytes) continue;  // it stays: what cannot be read may be anything
-      auto undone = undo_version(plan_, before, after, *bytes);
-      if (*bytes == placed || (undone && *undone == placed)) TRY(hold_->remove_file(name));
+      const auto file = hold_->open_file(name, host::Access::read);
+      const auto stat = file ? (*file)->stat() : std::unexpected(file.error());
+      const auto version = stat ? read_version(**file) : std::unexpected(stat.error());
+      if (!version) continue;  // it stays: what cannot be read may be anything
+      auto undone = undo_version(plan_, before, after, version->bytes);
+      if (version->bytes == placed || (undone && *undone == placed))
+        TRY(drop_if_still(name, stat->id, version->sha256));
     }
     return hold_->sync();
   }
@@ -372,6 +376,11 @@ class VersionRestore {
     restore_parent_time(*parent_, entry_, parent_stat_);
     TRY(parent_->sync());
     TRY(hold_->sync());
+    // Resolved anew: the folder may have been exchanged since it was opened.
+    if (auto again = session_.parent(entry_.path, entry_.parent); !again)
+      return Restored{false, "conflict",
+                      "it was put back, and its folder is gone or another one now: " +
+                          reason_of(again.error())};
     TRY_LET(const auto file, parent_->open_file(name(), host::Access::read));
     TRY_LET(const FileStat stat, file->stat());
     if (!same_file(stat.id, placed, false))

@@ -17,22 +17,8 @@ namespace remediate::run {
 namespace {
 
 bool can_be_restored(const OperationState& operation) {
-  switch (operation.state) {
-    case State::intended:
-    case State::captured:
-    case State::sealed:
-    case State::done:
-    case State::restoring:
-    case State::finalizing:
-    case State::finalized:
-      return true;
-    case State::not_done:
-      return operation.held;
-    case State::planned:
-    case State::restored:
-      return false;
-  }
-  return false;
+  if (operation.state == State::not_done) return operation.held;
+  return operation.state != State::planned && operation.state != State::restored;
 }
 
 Result<std::vector<OperationState*>> select(Run& run, const std::vector<std::string>& only) {

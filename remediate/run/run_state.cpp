@@ -1,5 +1,6 @@
 #include "remediate/run/run_state.h"
 
+#include <array>
 #include <map>
 
 #include "remediate/base/encoding.h"
@@ -190,29 +191,10 @@ Result<void> advance(Run& run, OperationState& operation, const journal::Record&
 }
 
 std::string_view state_name(State state) {
-  switch (state) {
-    case State::planned:
-      return "planned";
-    case State::intended:
-      return "intended";
-    case State::captured:
-      return "captured";
-    case State::sealed:
-      return "sealed";
-    case State::done:
-      return "done";
-    case State::not_done:
-      return "not_done";
-    case State::restoring:
-      return "restoring";
-    case State::restored:
-      return "restored";
-    case State::finalizing:
-      return "finalizing";
-    case State::finalized:
-      return "finalized";
-  }
-  return "unknown";
+  constexpr std::array<std::string_view, 10> names = {
+      "planned",  "intended",  "captured", "sealed",     "done",
+      "not_done", "restoring", "restored", "finalizing", "finalized"};
+  return names.at(static_cast<std::size_t>(state));
 }
 
 std::string journal_name(const std::string& run) { return run + ".jsonl"; }

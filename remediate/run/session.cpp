@@ -7,15 +7,15 @@
 #include "remediate/host/durable.h"
 
 namespace remediate::run {
-namespace {
 
-/// The folder is gone or others put something else there; all else says nothing of where it is.
 bool is_another_place(const Error& error) {
   return error.code == Code::not_found || error.code == Code::changed ||
          error.code == Code::refused;
 }
 
-}  // namespace
+bool may_pass(const Error& error) {
+  return error.code == Code::io || error.code == Code::no_space || error.code == Code::read_only;
+}
 
 Result<void> Session::record(OperationState& operation, std::string_view type, Json data) {
   journal.append(type, operation.operation->id, std::move(data));
@@ -133,6 +133,20 @@ Result<void> protect(host::File& file, std::uint32_t flags) {
   TRY(file.set_protection_flags(flags));
   return file.sync();
 }
+
+Result<void> protect_original(const host::Directory& parent, const quarantine::Entry& entry) {
+  const std::uint32_t flags =
+      entry.metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
+  if (flags == 0) return {};
+  const auto file = parent.open_file(entry.path.name(), host::Access::read);
+  if (!file && is_another_place(file.error())) return {};
+  if (!file) return std::unexpected(file.error());
+  TRY_LET(const FileStat stat, (*file)->stat());
+  if (!same_file(stat.id, entry.metadata.stat.id, false)) return {};
+  return protect(**file, flags);
+}
+
+bool is_being_written(const host::File& file) { return file.has_other_writers().value_or(false); }
 
 std::string reason_of(const Error& error) { return error.text(); }
 

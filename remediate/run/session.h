@@ -143,6 +143,18 @@ inline constexpr std::uint64_t space_margin = 64u << 20;
 /// Sets exactly the immutable and append-only bits of `flags`. Durable when it returns: no record
 /// may say that a file is as it was while a power cut can still take its flags.
 [[nodiscard]] Result<void> protect(host::File& file, std::uint32_t flags);
+/// After a crash between an intent and its effect: the file at the entry's place gets the flags
+/// that may have been cleared, if it is the one that was recorded. Durable when it returns.
+[[nodiscard]] Result<void> protect_original(const host::Directory& parent,
+                                            const quarantine::Entry& entry);
+/// Somebody has it open for writing, as far as that can be told: what they write after the last
+/// look would go with the file.
+[[nodiscard]] bool is_being_written(const host::File& file);
+/// The thing that was to be opened is gone, or others put something else there; any other error
+/// says nothing of what is there.
+[[nodiscard]] bool is_another_place(const Error& error);
+/// A later try may do better: the disk or its space, not what the host allows.
+[[nodiscard]] bool may_pass(const Error& error);
 /// The SHA-256 of an open file from its start.
 /// What is no digest, and so equals none, for a file of more than `most` bytes: whoever has a file
 /// open can make it as long as they like.

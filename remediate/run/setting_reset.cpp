@@ -16,8 +16,24 @@ class Exchange {
   Result<void> run() {
     TRY_LET(const bool open, open_places());
     if (!open) return {};
-    if (operation_.state == State::intended) TRY(adopt());
-    if (operation_.state == State::intended && !session_.begins()) return leave_untouched();
+    if (operation_.state == State::intended) {
+      auto set = protect_original(*parent_, operation_.entry);
+      if (!set && may_pass(set.error())) {
+        unknown(set.error());
+        return {};
+      }
+      TRY(adopt());
+      if (!set) {
+        const Error error =
+            std::move(set).error().wrapped("cannot set its immutable or append-only flag again");
+        if (operation_.state == State::intended) return give_up(error);
+        session_.notices.push_back(plan_.path.display() + ": " + reason_of(error));
+      }
+    }
+    if (operation_.state == State::intended && !session_.begins()) {
+      TRY(session_.stays_undone(operation_));
+      return session_.flush();
+    }
     if (operation_.state == State::planned || operation_.state == State::intended) TRY(change());
     if (operation_.state == State::captured) {
       auto original = hold_->open_file(hold_name(), host::Access::read);
@@ -115,16 +131,6 @@ class Exchange {
         "another file took its place during the exchange; what was displaced is in the hold", true);
   }
 
-  /// Its flags may already be cleared.
-  Result<void> leave_untouched() {
-    auto file = parent_->open_file(name(), host::Access::read);
-    auto stat = file ? (*file)->stat() : std::unexpected(file.error());
-    if (protection() != 0 && stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
-      TRY(protect(**file, protection()));
-    TRY(session_.stays_undone(operation_));
-    return session_.flush();
-  }
-
   /// The version that was made, when it is at its place and has to be protected.
   std::unique_ptr<host::File> own_version() const {
     if (protection() == 0) return nullptr;
@@ -137,12 +143,6 @@ class Exchange {
   Result<void> change() {
     auto file = parent_->open_file(name(), host::Access::read);
     if (!file) return give_up(file.error());
-    // After a crash its flags may already be cleared.
-    if (operation_.state == State::intended && protection() != 0) {
-      auto stat = (*file)->stat();
-      if (stat && same_file(stat->id, operation_.entry.metadata.stat.id, false))
-        if (auto set = protect(**file, protection()); !set) return give_up(set.error());
-    }
     if (auto free = session_.guard(plan_.path); !free) return give_up(free.error());
     auto current = read_version(**file);
     if (!current) return give_up(current.error());
@@ -168,7 +168,8 @@ class Exchange {
     auto built =
         build_version(session_.host, *hold_, *edited, metadata_of_version(plan_, *metadata));
     if (!built) return give_up(built.error());
-    TRY_LET(const FileStat made, (*built)->stat());
+    built_ = std::move(*built);
+    TRY_LET(const FileStat made, built_->stat());
 
     quarantine::Entry& entry = operation_.entry;
     entry = {};
@@ -189,8 +190,8 @@ class Exchange {
     TRY(session_.record(operation_, journal::type::intent,
                         Json{{"entry", quarantine::to_json(entry)}, {"built", to_json(made.id)}}));
     TRY(session_.flush());
-    if (auto named = hold_->link_file(**built, new_name()); !named) return abandon(named.error());
-    return exchange(**file, **built);
+    if (auto named = hold_->link_file(*built_, new_name()); !named) return abandon(named.error());
+    return exchange(**file);
   }
 
   /// The first change of a file finds the very file that was approved; a later one finds what the
@@ -211,7 +212,7 @@ class Exchange {
     return differences.empty() ? "" : differences.front();
   }
 
-  Result<void> exchange(host::File& original, host::File& built) {
+  Result<void> exchange(host::File& original) {
     const std::uint32_t flags = protection();
     if (flags != 0) {
       if (auto cleared = original.set_protection_flags(0); !cleared)
@@ -228,11 +229,11 @@ class Exchange {
       return exchange_back(held.error(), original, flags);
     TRY(hold_->rename(new_name(), *hold_, hold_name()));
     if (auto good = check_target(); !good) {
-      if (name_is_free()) return captured(&built);  // the original is held; conclude() tells
+      if (name_is_free()) return captured(built_.get());  // the original is held; conclude() tells
       TRY(hold_->rename(hold_name(), *hold_, new_name()));
       return exchange_back(good.error(), original, flags);
     }
-    return captured(&built);
+    return captured(built_.get());
   }
 
   /// Compare and swap: what came out must be what was approved.
@@ -271,6 +272,7 @@ class Exchange {
   Result<void> abandon(const Error& why) {
     TRY(parent_->sync());
     TRY(hold_->sync());
+    built_.reset();  // else this process would be one that has it open for writing
     TRY_LET(const Held held, look_into_hold(*hold_, operation_));
     bool gone = held.what == Held::What::nothing;
     if (held.what == Held::What::own_version) {
@@ -301,8 +303,11 @@ class Exchange {
   /// The version that was made here goes; what others wrote into it while it was served stays.
   Result<bool> drop_if_untouched(const std::string& held_name) const {
     TRY_LET(const auto file, hold_->open_file(held_name, host::Access::read));
+    TRY_LET(const FileStat seen, file->stat());
     TRY_LET(const std::string digest, file_sha256(*file, max_setting_bytes));
-    if (digest != operation_.entry.after_sha256) return false;
+    if (digest != operation_.entry.after_sha256 || is_being_written(*file)) return false;
+    TRY_LET(const FileStat now, hold_->stat_entry(held_name));
+    if (!same_and_unwritten(seen, now)) return false;
     TRY(hold_->remove_file(held_name));
     return true;
   }
@@ -334,11 +339,6 @@ class Exchange {
   }
 
   Result<void> give_up(const Error& error) {
-    if (operation_.state == State::captured || operation_.state == State::sealed) {
-      operation_.outcome = "held";
-      operation_.reason = reason_of(error);
-      return {};
-    }
     const char* outcome = error.code == Code::not_found                                 ? "vanished"
                           : error.code == Code::changed || error.code == Code::conflict ? "changed"
                           : error.code == Code::refused                                 ? "refused"
@@ -352,6 +352,7 @@ class Exchange {
   const plan::Operation& plan_;
   std::unique_ptr<host::Directory> parent_;
   std::unique_ptr<host::Directory> own_hold_;  // after a crash
+  std::unique_ptr<host::File> built_;          // the new version, until it is given up
   const host::Directory* hold_ = nullptr;
   quarantine::HoldPlace place_ = quarantine::HoldPlace::store;
 };

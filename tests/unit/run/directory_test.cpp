@@ -1,3 +1,6 @@
+#include <utility>
+
+#include "remediate/run/directory_reset.h"
 #include "world.h"
 
 // Changes of a directory beside those of files, each kill and lost answer at its own place.
@@ -263,6 +266,213 @@ TEST_CASE("a crash at any call of a rollback is recovered", "[directory]") {
       CHECK(must(world.verify()).ok());
     }
   }
+}
+
+namespace {
+
+std::optional<Error> with(Code code) { return Error{code, "the server says no", ""}; }
+
+struct Answer {
+  Code code;
+  const char* outcome;
+};
+
+}  // namespace
+
+TEST_CASE("what the server answers to the change is what the report says", "[directory]") {
+  const Answer answer =
+      GENERATE(Answer{Code::not_found, "vanished"}, Answer{Code::changed, "changed"},
+               Answer{Code::refused, "refused"}, Answer{Code::permission, "refused"},
+               Answer{Code::limit, "failed"}, Answer{Code::io, "unknown"});
+  const char* call = GENERATE("read", "swap");
+  INFO(code_name(answer.code) << " to the " << call);
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  const bool read = call == std::string_view("read");
+  // The first read compares it with the plan, the second comes before the change.
+  fixture.directory.before = at(call, read ? 2 : 1, [&] { return with(answer.code); });
+  const RunReport applied = must(world.apply(plan));
+  fixture.calm();
+  INFO(text(applied));
+  // Before its intent an operation without an answer is one that was not begun.
+  const bool not_begun = read && answer.code == Code::io;
+  CHECK(operation(applied, address).outcome == (not_begun ? "not_started" : answer.outcome));
+  CHECK(operation(applied, address).reason.find("the server says no") != std::string::npos);
+  CHECK(fixture.value() == poison);
+  CHECK(operation(applied, "www/shell-a.php").outcome == "quarantined");
+  CHECK(must(world.verify()).ok());
+  const RunReport resumed = must(world.resume(applied.run));
+  INFO(text(resumed));
+  const bool open = answer.code == Code::io;
+  CHECK(operation(resumed, address).outcome == (open ? "reset" : answer.outcome));
+  CHECK(fixture.value().has_value() != open);
+  CHECK(must(world.rollback(applied.run)).status == "done");
+  CHECK(fixture.value() == poison);
+}
+
+TEST_CASE("what the server answers to a rollback leaves it to the next one", "[directory]") {
+  const Answer answer =
+      GENERATE(Answer{Code::not_found, "conflict"}, Answer{Code::changed, "conflict"},
+               Answer{Code::refused, "failed"}, Answer{Code::io, "failed"});
+  const char* call = GENERATE("read", "swap");
+  INFO(code_name(answer.code) << " to the " << call);
+  Fixture fixture;
+  World& world = *fixture.world;
+  const RunReport applied = must(world.apply(world.plan()));
+  fixture.directory.before = at(call, 1, [&] { return with(answer.code); });
+  const RunReport back = must(world.rollback(applied.run));
+  fixture.calm();
+  INFO(text(back));
+  const bool read_missing = call == std::string_view("swap") && answer.code == Code::not_found;
+  CHECK(operation(back, address).outcome == (read_missing ? "failed" : answer.outcome));
+  CHECK(operation(back, address).reason.find("the server says no") != std::string::npos);
+  CHECK(fixture.value() == std::nullopt);
+  CHECK(must(world.verify()).ok());
+  CHECK(must(world.rollback(applied.run)).status == "done");
+  CHECK(fixture.value() == poison);
+}
+
+TEST_CASE("a resume that cannot look at a change that was begun waits", "[directory]") {
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  fixture.directory.before = at("swap", 1, lost);
+  const RunReport applied = must(world.apply(plan));
+  REQUIRE(operation(applied, address).outcome == "unknown");
+  const auto value_before = fixture.value();
+  SECTION("no connection") {
+    fixture.calm();
+    world.exchange = nullptr;
+    const RunReport resumed = must(world.resume(applied.run));
+    CHECK(operation(resumed, address).outcome == "unknown");
+    CHECK(operation(resumed, address).reason.find("--directory") != std::string::npos);
+    world.exchange = &fixture.directory;
+  }
+  SECTION("the server does not answer, or refuses") {
+    for (const Code code : {Code::io, Code::permission, Code::limit}) {
+      INFO(code_name(code));
+      fixture.directory.before = at("read", 1, [&] { return with(code); });
+      const RunReport resumed = must(world.resume(applied.run));
+      CHECK(operation(resumed, address).outcome == "unknown");
+    }
+    fixture.calm();
+  }
+  CHECK(fixture.value() == value_before);
+  CHECK(must(world.resume(applied.run)).status == "done");
+  CHECK(fixture.value() == std::nullopt);
+}
+
+TEST_CASE("a change that was begun is not begun again once a rollback has", "[directory]") {
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  fixture.directory.before = at("swap", 1, lost);
+  const RunReport applied = must(world.apply(plan));
+  fixture.calm();
+  RollbackOptions other;
+  other.only = {"vdir-x"};
+  CHECK(must(world.rollback(applied.run, other)).status == "done");
+  const RunReport resumed = must(world.resume(applied.run));
+  INFO(text(resumed));
+  CHECK(operation(resumed, address).outcome == "not_started");
+  CHECK(fixture.value() == poison);
+}
+
+TEST_CASE("an attribute that got further values is left alone", "[directory]") {
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  auto& attributes = fixture.directory.objects.front().attributes;
+  const std::vector<std::string> theirs = {"http://a", "http://b"};
+  SECTION("before the run") {
+    attributes[attribute] = theirs;
+    const auto refused = world.apply(plan);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("has several values now") != std::string::npos);
+    CHECK(attributes[attribute] == theirs);
+  }
+  SECTION("no value at all is as good as none") {
+    attributes[attribute] = {};
+    CHECK(world.apply(plan).error().text().find("is now absent") != std::string::npos);
+  }
+  SECTION("right behind the change") {
+    fixture.directory.after_swap = [&]() -> std::optional<Error> {
+      attributes[attribute] = theirs;
+      return std::nullopt;
+    };
+    const RunReport applied = must(world.apply(plan));
+    fixture.calm();
+    INFO(text(applied));
+    CHECK(operation(applied, address).outcome == "changed");
+    CHECK(operation(applied, address).reason.find("somebody else changes it too") !=
+          std::string::npos);
+    CHECK(attributes[attribute] == theirs);
+  }
+  SECTION("another value right behind the change") {
+    fixture.directory.after_swap = [&]() -> std::optional<Error> {
+      fixture.write("http://theirs");
+      return std::nullopt;
+    };
+    const RunReport applied = must(world.apply(plan));
+    fixture.calm();
+    CHECK(operation(applied, address).outcome == "changed");
+    CHECK(fixture.value() == "http://theirs");
+  }
+  SECTION("while it is put back: ours goes again") {
+    const RunReport applied = must(world.apply(plan));
+    bool first = true;
+    const bool answered = GENERATE(true, false);
+    fixture.directory.after_swap = [&]() -> std::optional<Error> {
+      if (std::exchange(first, false))
+        attributes[attribute] = {poison, "http://b"};
+      else if (!answered)
+        return lost();
+      return std::nullopt;
+    };
+    const RunReport back = must(world.rollback(applied.run));
+    fixture.calm();
+    INFO(text(back));
+    CHECK(operation(back, address).outcome == (answered ? "conflict" : "failed"));
+    CHECK(must(world.verify()).ok());
+  }
+}
+
+TEST_CASE("a directory that cannot be read before the run stops it", "[directory]") {
+  const Code code = GENERATE(Code::io, Code::not_found, Code::permission);
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  const Snapshot before = world.snapshot();
+  fixture.directory.before = at("read", 1, [&] { return with(code); });
+  const auto refused = world.apply(plan);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::stale_plan);
+  CHECK(refused.error().text().find("the server says no") != std::string::npos);
+  CHECK(difference(before, world.snapshot()).empty());
+  CHECK(must(world.open_store()->run_names()).empty());
+}
+
+TEST_CASE("a value is changed to another one and back", "[directory]") {
+  // The shipped step takes it away; a plan may as well name another value.
+  Fixture fixture;
+  World& world = *fixture.world;
+  const plan::PlanFile plan = world.plan();
+  DirectoryValue value = *plan.plan.operations.front().setting.directory;
+  CHECK(must(directory_drift(fixture.directory, value)).empty());
+  CHECK(directory_obstacle(fixture.directory, value).empty());
+  fixture.write("http://theirs");
+  CHECK(must(directory_drift(fixture.directory, value)).front().find("approved was") !=
+        std::string::npos);
+  CHECK(directory_obstacle(fixture.directory, value).find("somebody else changed it since") !=
+        std::string::npos);
+  value.guid = "00000000-0000-0000-0000-000000000009";
+  CHECK(directory_drift(fixture.directory, value).error().code == Code::not_found);
+  CHECK_FALSE(directory_obstacle(fixture.directory, value).empty());
+  value = *plan.plan.operations.front().setting.directory;
+  value.dn = "CN=elsewhere";
+  CHECK(must(directory_drift(fixture.directory, value)).front().find("the object is now") !=
+        std::string::npos);
 }
 
 TEST_CASE("a journal that skips the capture of a file is corrupt", "[directory]") {

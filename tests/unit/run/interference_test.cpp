@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <iostream>
 #include <set>
 
@@ -15,24 +17,33 @@
 namespace remediate::run::test {
 namespace {
 
+/// What a tool with a bug does behind the act of others; nobody is told.
+using Bug = std::function<void(RichWorld&, const Place&, const std::string& id)>;
+
 /// One act of others before one call that concerns their victim. After it the host is left alone.
 class Others {
  public:
-  Others(RichWorld& rich, const std::string& victim, const Mischief& mischief, std::size_t at)
+  Others(RichWorld& rich, const std::string& victim, const Mischief& mischief, std::size_t at,
+         const Bug& bug = {})
       : rich_(rich), place_(place_of(*rich.world, victim)), mischief_(mischief), at_(at) {
     for (const plan::Operation& one : rich.plan.plan.operations)
       if (one.action != plan::Action::instruct && id_.empty() &&
           rich.world->target() + "/" + one.path.display() == place_.folder + "/" + place_.name)
         id_ = one.id;
-    const auto hook = [this](std::string_view operation,
-                             std::string_view name) -> std::optional<Error> {
+    const auto hook = [this, bug](std::string_view operation,
+                                  std::string_view name) -> std::optional<Error> {
       if (busy_ || !concerns(name)) return std::nullopt;
+      if (acted_ && name == place_.name) {
+        opened_ = opened_ || operation == "open_file";
+        looked_ = looked_ || operation == "open_file" || operation == "stat_entry";
+      }
       if (count_++ != at_) return std::nullopt;
       where_ = std::string(operation) + " " + std::string(name);
       busy_ = true;
       mischief_.act(rich_, place_, id_);
       known_ = inodes(rich_.host, "/base");
       acted_ = true;
+      if (bug) bug(rich_, place_, id_);
       busy_ = false;
       return std::nullopt;
     };
@@ -47,6 +58,11 @@ class Others {
   Others& operator=(const Others&) = delete;
   [[nodiscard]] bool acted() const { return acted_; }
   [[nodiscard]] const std::string& where() const { return where_; }
+  /// Whether the command looked at the victim's place after the act, and whether it opened it: only
+  /// then can it tell of the act.
+  [[nodiscard]] bool looked() const { return looked_; }
+  [[nodiscard]] bool opened() const { return opened_; }
+  [[nodiscard]] const std::string& id() const { return id_; }
   /// Every file right after the act.
   [[nodiscard]] const std::map<std::pair<std::uint64_t, std::uint64_t>, std::string>& known()
       const {
@@ -63,7 +79,7 @@ class Others {
   std::size_t at_ = 0, count_ = 0;
   std::string id_, where_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> known_;
-  bool busy_ = false, acted_ = false;
+  bool busy_ = false, acted_ = false, looked_ = false, opened_ = false;
 };
 
 RollbackOptions with_everything(const World& world) {
@@ -172,6 +188,69 @@ std::string judge(RichWorld& rich, const Command& command, const Others& others)
   return problems;
 }
 
+bool is_one_of(const std::string& outcome, std::initializer_list<const char*> outcomes) {
+  return std::ranges::find(outcomes, outcome) != outcomes.end();
+}
+
+/// What the command says of the victim and is not so, right after it ended.
+std::string false_report(RichWorld& rich, const std::string& victim, const Command& command,
+                         const Others& others, const RunReport& report) {
+  if (!others.looked()) return {};
+  const Snapshot now = rich.world->snapshot();
+  const auto there = now.find(victim);
+  const std::uint64_t original = rich.before.at(victim).inode;
+  const bool in_place = there != now.end() && there->second.inode == original;
+  bool in_hold = false, names_in_hold = false;
+  for (const auto& [path, kept] : snapshot(rich.host, rich.world->store_path())) {
+    if (!path.starts_with("hold/" + rich.run + "/")) continue;
+    in_hold = in_hold || kept.inode == original;
+    names_in_hold = names_in_hold || path.starts_with("hold/" + rich.run + "/" + others.id());
+  }
+  std::string problems;
+  const auto lie = [&](const OperationReport& one, const char* truth) {
+    problems += one.id + " is told to be " + one.outcome + ", and " + truth + "; ";
+  };
+  // Of several changes of one file only the last one tells of its place.
+  const bool single =
+      std::ranges::count_if(rich.plan.plan.operations, [&](const plan::Operation& one) {
+        return one.action != plan::Action::instruct && one.path.display() == victim;
+      }) == 1;
+  std::size_t resets = 0, done = 0;
+  for (const OperationReport& one : report.operations) {
+    const auto planned = std::ranges::find(rich.plan.plan.operations, one.id, &plan::Operation::id);
+    if (planned->path.display() != victim || planned->action == plan::Action::instruct) continue;
+    const std::string& outcome = one.outcome;
+    ++resets;
+    done += outcome == "reset" ? 1 : 0;
+    if (outcome == "quarantined" && in_place) lie(one, "is at its place");
+    if (outcome == "respawned" && there == now.end()) lie(one, "nothing is at its place");
+    if (outcome == "vanished" && there != now.end()) lie(one, "something is at its place");
+    const bool left_alone = is_one_of(
+        outcome, {"changed", "refused", "failed", "vanished", "not_started", "finalized"});
+    const bool alone =
+        planned->precondition.metadata.stat.links == 1 && single && report.phase == "apply";
+    if (left_alone && alone && in_hold) lie(one, "the original is in the hold");
+    const bool in_store = !victim.starts_with("www/data/");
+    if (outcome == "held" && in_store && !names_in_hold) lie(one, "the hold has nothing of it");
+    if (outcome == "in_outbox" &&
+        !must(rich.host.open_root("/base/outbox"))->stat_entry(rich.run + "-" + one.id))
+      lie(one, "the outbox has nothing of it");
+    if (outcome == "replaced" && others.opened() &&
+        (there == now.end() || there->second.bytes != good_page))
+      lie(one, "another version is at its place");
+    if (outcome == "restored" && single && there == now.end()) lie(one, "nothing is at its place");
+    // With a reason another file may be there: it says so.
+    if (outcome == "restored" && single && one.reason.empty() && command.originals_stay &&
+        others.opened() && (!in_place || there->second.bytes != rich.before.at(victim).bytes))
+      lie(one, "the original is not at its place");
+  }
+  if (resets == done && resets > 0 && others.opened() &&
+      (there == now.end() || there->second.bytes.find("COM1") != std::string::npos ||
+       there->second.bytes.find("WHO") != std::string::npos))
+    problems += "all changes are told to be made and are not; ";
+  return problems;
+}
+
 std::size_t stride() {
   const char* given = std::getenv("SWEEP_STRIDE");
   return given == nullptr ? 61 : std::max<std::size_t>(1, std::strtoul(given, nullptr, 10));
@@ -201,7 +280,8 @@ TEST_CASE("what others do between any two calls loses nothing", "[sweep][others]
             calls = at;
             break;
           }
-          found = judge(rich, command, others);
+          if (ended) found = false_report(rich, victim, command, others, *ended);
+          found += judge(rich, command, others);
           where = others.where();
           if (!ended && ended.error().text().empty()) found += "an error without a text; ";
         }
@@ -222,6 +302,82 @@ TEST_CASE("what others do between any two calls loses nothing", "[sweep][others]
   CHECK(bad == 0);
   CHECK(tries > 3);
   CHECK(reached > 0);
+}
+
+namespace {
+
+/// All names of a file go for good.
+void drop(RichWorld& rich, const std::string& folder, std::uint64_t inode) {
+  const auto top = must(rich.host.open_root(folder));
+  std::vector<std::pair<std::string, FileKind>> entries;
+  must(top->each_entry([&](std::string_view name, FileKind kind) {
+    entries.emplace_back(name, kind);
+    return true;
+  }));
+  for (const auto& [name, kind] : entries) {
+    if (kind == FileKind::directory) drop(rich, folder + "/" + name, inode);
+    if (kind != FileKind::regular || must(top->stat_entry(name)).id.inode != inode) continue;
+    must(must(top->open_file(name, host::Access::read))->set_protection_flags(0));
+    must(top->remove_file(name));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a step that drops a file, and a report that is not so, are found", "[sweep][others]") {
+  static const Mischief looks_on{"looks on", [](RichWorld&, const Place&, const std::string&) {}};
+  const Bug drops_original = [](RichWorld& rich, const Place& place, const std::string&) {
+    const std::string victim =
+        (place.folder + "/" + place.name).substr(rich.world->target().size() + 1);
+    drop(rich, "/base", rich.before.at(victim).inode);
+  };
+  const Bug drops_theirs = [](RichWorld& rich, const Place&, const std::string&) {
+    for (const auto& [id, bytes] : inodes(rich.host, "/base"))
+      if (bytes.find(rich.marker) != bytes.npos) drop(rich, "/base", id.second);
+  };
+  std::size_t planted = 0, lies = 0;
+  for (std::size_t number : {0u, 2u}) {  // apply, rollback
+    const Command& command = commands().at(number);
+    for (const char* victim : {shell, "www/data/shell-d.php", setting_file, page}) {
+      for (const bool theirs : {false, true}) {
+        // On a mount of its own it cannot be moved aside, so nothing is written in its place.
+        if (theirs && std::string_view(victim).starts_with("www/data/")) continue;
+        INFO(command.name << ", " << victim << (theirs ? ", what others wrote" : ", original"));
+        RichWorld rich;
+        command.before(rich);
+        const Mischief& mischief = theirs ? mischiefs().front() : looks_on;
+        const Others others(rich, victim, mischief, 4, theirs ? drops_theirs : drops_original);
+        const auto ended = command.act(rich);
+        rich.host.set_fault_hook({});
+        rich.host.set_look_hook({});
+        REQUIRE(others.acted());
+        if (must(rich.world->open_store()->run_names()).empty()) continue;  // nothing began
+        CHECK(judge(rich, command, others).find(theirs ? "what others wrote is lost" : "is lost") !=
+              std::string::npos);
+        ++planted;
+      }
+      // Each outcome is a lie when the disk says otherwise.
+      RichWorld rich;
+      command.before(rich);
+      const Others others(rich, victim, looks_on, 0);
+      const RunReport report = must(command.act(rich));
+      rich.host.set_fault_hook({});
+      rich.host.set_look_hook({});
+      CHECK(false_report(rich, victim, command, others, report) == "");
+      const bool applied = number == 0;
+      for (const char* outcome : {"quarantined", "respawned", "vanished", "changed", "held",
+                                  "replaced", "reset", "restored"}) {
+        RunReport lying = report;
+        for (OperationReport& one : lying.operations)
+          if (one.id == others.id() || one.address.starts_with(victim)) one.outcome = outcome;
+        lies += false_report(rich, victim, command, others, lying).empty() ? 0 : 1;
+      }
+      CHECK(lies > (applied ? 2 : 1));
+    }
+  }
+  CHECK(planted > 12);
+  std::cout << "planted in the harness of others: " << planted << " losses and " << lies
+            << " false reports, all found\n";
 }
 
 namespace {

@@ -242,4 +242,77 @@ TEST_CASE("a configuration that nobody can read any more keeps what is below it"
   CHECK(must(world.verify(prepended.run)).ok());
 }
 
+TEST_CASE("a configuration whose lines are computed keeps the files that it speaks of",
+          "[line_order]") {
+  Prepended prepended;
+  World& world = prepended.world;
+  world.stop = true;
+  REQUIRE(must(world.apply(prepended.plan)).interrupted);
+  world.stop = false;
+  world.remove(ini);
+  world.file(ini, "auto_prepend_file = ${HOME}/shell-a.php\n");
+  const RunReport resumed = must(world.resume(prepended.run));
+  INFO(text(resumed));
+  CHECK(operation(resumed, named).outcome == "refused");
+  CHECK(operation(resumed, named).reason.find("cannot be read or parsed") != std::string::npos);
+  CHECK(world.exists(named));
+  CHECK(operation(resumed, "www/sub/shell-b.php").outcome == "quarantined");
+  CHECK(must(world.verify(prepended.run)).ok());
+}
+
+TEST_CASE("a place that cannot be looked at keeps the line out", "[line_order]") {
+  Prepended prepended;
+  World& world = prepended.world;
+  must(world.apply(prepended.plan));
+  RollbackOptions options;
+  options.only = {"line", "shells"};
+  // The file does not come back, and whether it is there cannot be seen when the line's turn comes.
+  bool tried = false;
+  prepended.memory.host.set_fault_hook([&](std::string_view call, std::string_view name) {
+    const bool fails = call == "rename" && name.starts_with("op-0004");
+    tried = tried || fails;
+    return fails ? std::optional(Error{Code::io, "injected fault", ""}) : std::nullopt;
+  });
+  const std::string what = GENERATE("stat_entry", "open_directory");
+  bool line = false, seen = false;
+  prepended.memory.host.set_look_hook([&](std::string_view call, std::string_view name) {
+    line = line || (tried && call == "open_file" && name == ".user.ini");
+    const bool now = line && !seen && call == what &&
+                     (name == "shell-a.php" || (call == "open_directory" && name == "www"));
+    seen = seen || now;
+    return now ? std::optional(Error{Code::io, "injected fault", ""}) : std::nullopt;
+  });
+  const RunReport back = must(world.rollback(prepended.run, options));
+  prepended.memory.host.set_look_hook({});
+  prepended.works();
+  INFO(what << ": " << text(back));
+  CHECK(seen);
+  CHECK(line_of(back).outcome == "failed");
+  CHECK(world.read(ini) == without_line);
+  CHECK(must(world.rollback(prepended.run)).status == "done");
+  CHECK(world.read(ini) == with_line);
+}
+
+TEST_CASE("a line alone comes back with a warning for each file that stays removed",
+          "[line_order]") {
+  Prepended prepended;
+  World& world = prepended.world;
+  must(world.apply(prepended.plan));
+  RollbackOptions options;
+  options.only = {"line"};
+  options.dry_run = true;
+  const auto warns = [](const RunReport& report) {
+    for (const std::string& notice : report.notices)
+      if (notice.find("stays removed: every page fails until") != std::string::npos) return true;
+    return false;
+  };
+  CHECK(warns(must(world.rollback(prepended.run, options))));
+  options.dry_run = false;
+  const RunReport back = must(world.rollback(prepended.run, options));
+  CHECK(warns(back));
+  CHECK(world.read(ini) == with_line);
+  CHECK_FALSE(warns(must(world.rollback(prepended.run))));
+  CHECK(world.exists(named));
+}
+
 }  // namespace remediate::run::test

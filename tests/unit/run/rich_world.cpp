@@ -29,6 +29,45 @@ RichWorld::RichWorld() {
   run = run_name(plan.plan);
 }
 
+Before::Before(host::MemoryHost& host, std::string operation, std::string name, Act act,
+               std::size_t number)
+    : host_(host),
+      operation_(std::move(operation)),
+      name_(std::move(name)),
+      act_(std::move(act)),
+      left_(number) {
+  const auto hook = [this](std::string_view called_operation, std::string_view called_name) {
+    return called(called_operation, called_name);
+  };
+  host_.set_fault_hook(hook);
+  host_.set_look_hook(hook);
+}
+
+Before::~Before() {
+  host_.set_fault_hook({});
+  host_.set_look_hook({});
+}
+
+std::optional<Error> Before::called(std::string_view operation, std::string_view name) {
+  if (busy_ || done_ || operation != operation_ || name != name_ || --left_ > 0)
+    return std::nullopt;
+  done_ = busy_ = true;
+  auto error = act_();
+  busy_ = false;
+  return error;
+}
+
+EndBefore::EndBefore(host::MemoryHost& host, std::string operation, std::string name,
+                     std::size_t number)
+    : host_(host) {
+  host_.set_fault_hook(
+      [wanted = std::move(operation), entry = std::move(name), left = number, ended = ended_](
+          std::string_view called, std::string_view of) mutable -> std::optional<Error> {
+        *ended = *ended || (called == wanted && of == entry && --left == 0);
+        return *ended ? std::optional(Error{Code::io, "the process ended", ""}) : std::nullopt;
+      });
+}
+
 bool held_somewhere(host::Host& host, const std::string& folder, const std::string& bytes,
                     bool whole) {
   for (const auto& [id, found] : inodes(host, folder))

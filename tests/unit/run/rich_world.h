@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "remediate/run/stages.h"
 #include "world.h"
 
@@ -29,6 +31,42 @@ struct RichWorld : MemoryWorld {
   std::optional<plan::ApprovedPlan> approved;
   std::string run;
   std::string marker = "<!-- others wrote this -->";
+};
+
+/// Does something right before the nth call of a name for an entry, which may then fail. The host
+/// is left alone when the object ends.
+class Before {
+ public:
+  using Act = std::function<std::optional<Error>()>;
+  Before(host::MemoryHost& host, std::string operation, std::string name, Act act,
+         std::size_t number = 1);
+  ~Before();
+  Before(const Before&) = delete;
+  Before& operator=(const Before&) = delete;
+  [[nodiscard]] bool done() const { return done_; }
+
+ private:
+  std::optional<Error> called(std::string_view operation, std::string_view name);
+  host::MemoryHost& host_;
+  std::string operation_, name_;
+  Act act_;
+  std::size_t left_;
+  bool busy_ = false, done_ = false;
+};
+
+/// Before the call the process ends: nothing is changed any more.
+class EndBefore {
+ public:
+  EndBefore(host::MemoryHost& host, std::string operation, std::string name,
+            std::size_t number = 1);
+  ~EndBefore() { host_.set_fault_hook({}); }
+  EndBefore(const EndBefore&) = delete;
+  EndBefore& operator=(const EndBefore&) = delete;
+  [[nodiscard]] bool ended() const { return *ended_; }
+
+ private:
+  host::MemoryHost& host_;
+  std::shared_ptr<bool> ended_ = std::make_shared<bool>(false);
 };
 
 inline constexpr const char* shell = "www/shell-a.php";
