@@ -116,7 +116,8 @@ Result<int> resume(Global& global, std::string name, const std::string& connecti
   }
   TRY_LET(const run::RunReport report, run::resume(global.host, *locked.store, *root, run.name,
                                                    options, {*progress, global.stop}));
-  return print_report(global, report, report.phase == "rollback" ? 6 : partial);
+  const bool incomplete_rollback = report.phase == "rollback" && !report.only_unsealed;
+  return print_report(global, report, incomplete_rollback ? 6 : partial);
 }
 
 }  // namespace

@@ -163,9 +163,9 @@ Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bo
   return std::unexpected(std::move(error));
 }
 
-/// Enough room to seal what is still to be sealed with a margin that the server keeps; else the
-/// hold has to do.
-Result<bool> enough_space(const Session& session) {
+/// Where the store has no room to seal what is still to be sealed, with a margin that the server
+/// keeps, the hold has to do: how much is free and needed. Empty: there is room.
+Result<std::string> lack_of_space(const Session& session) {
   TRY_LET(const host::Space space, session.store.root().space());
   std::uint64_t files = 64;
   std::uint64_t used = space_margin;
@@ -174,11 +174,16 @@ Result<bool> enough_space(const Session& session) {
     if (!unfinished(session.run, operation) || operation.state == State::sealed ||
         size > session.max_sealed_bytes)
       continue;
-    if (used > space.free_bytes || size > space.free_bytes) return false;
-    used += sealed_at_most(size) + operation.operation->replacement.bytes.size();
+    constexpr std::uint64_t endless = UINT64_MAX / 4;
+    used += sealed_at_most(std::min(size, endless)) + operation.operation->replacement.bytes.size();
+    used = std::min(used, endless);
     ++files;
   }
-  return space.free_bytes >= used && space.free_files >= files;
+  if (space.free_bytes >= used && space.free_files >= files) return std::string();
+  return "it has room for " + std::to_string(space.free_bytes) + " bytes and " +
+         std::to_string(space.free_files) + " files, needed are " + std::to_string(used) +
+         " bytes (" + std::to_string(space_margin) + " of them stay free for the server) and " +
+         std::to_string(files) + " files";
 }
 
 /// A journal whose run never appeared, and the objects that it names: an attempt that failed before
@@ -294,6 +299,11 @@ Result<RunReport> work_and_close(Session& session) {
   TRY_LET(RunReport report, close_phase(session, session.run.phase, stopped));
   if (session.run.phase == "rollback")
     report = after_rollback(std::move(report), session.run, left, std::move(finished));
+  if (session.run.phase == "rollback" && report.status == "done" &&
+      held_unsealed(session.run) != 0) {
+    report.status = "partial";
+    report.only_unsealed = true;
+  }
   const auto never_begun = std::ranges::count_if(
       session.run.operations,
       [](const OperationState& one) { return works(one) && one.state == State::planned; });
@@ -301,8 +311,10 @@ Result<RunReport> work_and_close(Session& session) {
     report.notices.push_back(std::to_string(never_begun) +
                              " operation(s) of the run were not begun before it was taken back, "
                              "and will not be: make a new plan");
-  if (session.hold_only)
-    report.notices.emplace_back("the store has too little space to seal: originals are held only");
+  if (session.hold_only())
+    report.notices.push_back("the store has too little space to seal (" + session.lack_of_space +
+                             "): originals are held only. Free some, then `remediate resume " +
+                             session.run.name + "` seals them");
   std::ranges::move(session.notices, std::back_inserter(report.notices));
   if (stopped && session.notices.empty())
     report.notices.push_back("stopped; `remediate resume " + session.run.name +
@@ -402,8 +414,7 @@ Result<RunReport> apply(host::Host& host, const Store& store, const host::Direct
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
   TRY(sign_head(session));
-  TRY_LET(const bool enough, enough_space(session));
-  session.hold_only = !enough;
+  TRY_LET(session.lack_of_space, lack_of_space(session));
   TRY_LET(RunReport report, work_and_close(session));
   report.notices.insert(report.notices.begin(), notices.begin(), notices.end());
   return report;
@@ -425,8 +436,7 @@ Result<RunReport> resume(host::Host& host, const Store& store, const host::Direc
   TRY_LET(auto journal, reopen_journal(store, run.name, host));
   Session session(host, store, root, run, journal, control);
   take_options(session, options);
-  TRY_LET(const bool enough, enough_space(session));
-  session.hold_only = !enough;
+  TRY_LET(session.lack_of_space, lack_of_space(session));
   if (stands_at(run) != nullptr) {
     TRY_LET(session.untold, ends_unsigned(store, run, journal.length()));
   }

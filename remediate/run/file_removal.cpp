@@ -249,7 +249,7 @@ class Batch {
     for (Item& item : items_) {
       if (item.operation->state != State::captured) continue;
       OperationState& operation = *item.operation;
-      if (operation.entry.metadata.stat.size > session_.max_sealed_bytes || session_.hold_only) {
+      if (operation.entry.metadata.stat.size > session_.max_sealed_bytes || session_.hold_only()) {
         TRY(check_unsealed(item));
         continue;
       }
@@ -286,12 +286,11 @@ class Batch {
                       "its content changed after the plan was made: sha256 is now " + *digest);
     if (!digest) {
       keep_held(operation, digest.error());
-    } else if (session_.hold_only) {
+    } else if (session_.hold_only()) {
       operation.outcome = "held";
       operation.reason =
-          "captured, not sealed: too little space in the store; free some, then `remediate "
-          "resume " +
-          session_.run.name + "`";
+          "captured, not sealed: too little space in the store: " + session_.lack_of_space +
+          "; free some, then `remediate resume " + session_.run.name + "`";
     }
     return {};
   }

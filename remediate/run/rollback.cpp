@@ -95,6 +95,11 @@ Result<bool> restore_all(Session& session, const RollbackOptions& options,
 void add_warnings(RunReport& report, const Run& run) {
   const auto back = [](const OperationState& one) { return one.state == State::restored; };
   std::ranges::move(lines_without_files(run, back), std::back_inserter(report.notices));
+  if (const std::size_t unsealed = held_unsealed(run); unsealed != 0)
+    report.notices.push_back(std::to_string(unsealed) +
+                             " other original(s) of the run are held and unsealed: `remediate "
+                             "resume " +
+                             run.name + "` seals them, where the store has space");
 }
 
 }  // namespace

@@ -290,8 +290,16 @@ const StageState* stands_at(const Run& run) {
   return stands ? &run.stages.back() : nullptr;
 }
 
+std::size_t held_unsealed(const Run& run) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(run.operations, [&](const OperationState& operation) {
+        return operation.state == State::captured &&
+               !(run.phase == "rollback" && operation.selected);
+      }));
+}
+
 std::string status_of(const Run& run, const std::string& phase) {
-  std::size_t wanted = 0, good = 0;
+  std::size_t wanted = 0, good = 0, in_part = 0;
   for (const OperationState& operation : run.operations) {
     if (operation.operation->action == plan::Action::instruct) continue;
     const State state = operation.state;
@@ -312,11 +320,14 @@ std::string status_of(const Run& run, const std::string& phase) {
       if (state == State::done && (operation.outcome == "quarantined" ||
                                    operation.outcome == "reset" || operation.outcome == "replaced"))
         ++good;
+      // It is out of the way, with less than was wanted.
+      else if (state == State::captured || state == State::sealed || state == State::done)
+        ++in_part;
     }
   }
   if (wanted == 0) return "nothing_to_do";
   if (good == wanted) return "done";
-  return good == 0 ? "failed" : "partial";
+  return good + in_part == 0 ? "failed" : "partial";
 }
 
 }  // namespace remediate::run

@@ -77,6 +77,10 @@ struct Run {
 /// What an apply stands still at until a person resumes it; null when it does not.
 [[nodiscard]] const StageState* stands_at(const Run& run);
 
+/// Originals that are held and have no sealed copy yet, without those that a rollback was to bring
+/// back: resume seals them. What is too large to be sealed is done and is not among them.
+[[nodiscard]] std::size_t held_unsealed(const Run& run);
+
 /// done, partial, failed or nothing_to_do: how a phase (apply, rollback, finalize) ended.
 [[nodiscard]] std::string status_of(const Run& run, const std::string& phase);
 

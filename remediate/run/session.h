@@ -31,6 +31,8 @@ struct RunReport {
   std::string head;  // "LENGTH:SHA256" of the journal: note it elsewhere as a witness
   std::vector<OperationReport> operations;
   std::vector<std::string> notices;
+  /// All that was asked for is done, but other originals of the run are held without a sealed copy.
+  bool only_unsealed = false;
 };
 
 /// How an apply is staged; both outlive the run. Without a plan there is one stage.
@@ -65,7 +67,8 @@ class Session {
   std::vector<std::string> notices{};                     // for the report
   setting::DirectoryService* active_directory = nullptr;  // none without a connection
   const std::uint64_t loaded_length = journal.length();   // records when the session began
-  bool hold_only = false;                                 // not enough space to seal
+  /// Not enough space to seal: how much is free and how much is needed. Empty: there is enough.
+  std::string lack_of_space{};
   /// The journal ends in a wait whose report may never have come out: it is told again.
   bool untold = false;
   bool undoing = false;  // the tree may have been mounted again since: mounts are not compared
@@ -83,6 +86,7 @@ class Session {
     return not_done(operation, "not_started",
                     "it never came to its change, and the run is no longer being applied");
   }
+  [[nodiscard]] bool hold_only() const { return !lack_of_space.empty(); }
   [[nodiscard]] Result<void> flush() { return journal.flush(); }
 
   /// The target's folder, resolved anew from the root, refused unless it is `expected`.

@@ -379,8 +379,8 @@ Result<void> seal_held(Session& session, OperationState& operation, const host::
     operation.reason = "captured, not sealed: " + reason_of(error);
     return {};
   };
-  if (session.hold_only)
-    return keep_held({Code::no_space, "too little space in the store",
+  if (session.hold_only())
+    return keep_held({Code::no_space, "too little space in the store: " + session.lack_of_space,
                       "free some, then `remediate resume " + session.run.name + "`"});
   auto pending = session.store.vault().seal(original, session.recipients);
   if (!pending) return keep_held(pending.error());

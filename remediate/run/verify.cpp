@@ -254,6 +254,11 @@ class Verifier {
     if (!run->closed)
       notice(name, "it was interrupted: `remediate resume " + name + "` or `remediate rollback " +
                        name + "`");
+    if (const std::size_t unsealed = held_unsealed(*run); run->closed && unsealed != 0)
+      notice(name, std::to_string(unsealed) +
+                       " original(s) are held and unsealed: there is no copy of them but the hold. "
+                       "`remediate resume " +
+                       name + "` seals them, where the store has space");
     check_approval(*run);
     check_entries(*run);
   }

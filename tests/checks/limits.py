@@ -12,7 +12,7 @@ import tempfile
 # A constant, a member with a default: `... max_bytes = 16u << 20;`
 BOUND = re.compile(
     r"^\s*(?:(?:static|inline|constexpr) )*[a-z][\w:]*(?: [a-z][\w:]*)* "
-    r"((?:max|most|longest|largest|deepest|capacity|batch_|small_file|large_file|noted_bytes|kMax)\w*|\w+_memory|\w+_timeout_seconds)"
+    r"((?:max|most|longest|largest|deepest|capacity|batch_|small_file|large_file|noted_bytes|space_margin|kMax)\w*|\w+_memory|\w+_timeout_seconds)"
     r" = ([^;]+);")
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| `([\w/.]+)` `(\w+)` \| ([^|]+) \|$")
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1, "hours": 1}

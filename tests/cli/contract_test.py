@@ -140,6 +140,11 @@ class Shapes(Case):
         self.assertEqual(ended.code, 5)
         [finding] = [f for f in ended.json()["findings"] if f["level"] == "error"]
         self.assertEqual(finding["where"], "witness")
+        for malformed in ("5:abc", "", digest, f":{digest}", f"x:{digest}", f"0{head}", f"{head}0"):
+            with self.subTest(malformed):
+                ended = self.scene.json("verify", "--witness", malformed)
+                self.refused(ended, 64, "usage", "--witness")
+                self.assertIn("LENGTH:SHA256 is expected", ended.json()["error"]["remedy"])
 
     def run_document_head(self):
         self.scene.make_plan()

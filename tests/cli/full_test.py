@@ -183,6 +183,52 @@ class Full(Case):
         self.each(body)
 
 
+class LittleSpace(Case):
+    """The store has room to work, and not what sealing asks for."""
+
+    def setUp(self):
+        super().setUp()
+        if NO_MOUNTS:
+            self.skipTest(NO_MOUNTS)
+        self.scene.store.mkdir()
+        mount("-t", "tmpfs", "-o", "size=32m", "none", self.scene.store)
+        self.addCleanup(unmount, self.scene.store)
+        self.scene.store.chmod(0o700)
+        self.scene.shells(4)
+        self.ok(self.scene.json("init"))
+        self.scene.make_plan()
+
+    def held_and_unsealed(self, run):
+        return [one for one in self.verified(run)["findings"]
+                if "held and unsealed" in one["what"] and one["level"] == "notice"]
+
+    def test_originals_that_are_held_only(self):
+        ended = self.ok(self.scene.apply(), 3).json()
+        self.assertEqual(ended["status"], "partial")
+        self.assertEqual(self.outcome(ended), "held")
+        for said in (self.reason(ended), *[one for one in ended["notices"] if "too little" in one]):
+            self.assertRegex(said, r"room for \d+ bytes and \d+ files, needed are \d+ bytes "
+                                   r"\(67108864 of them stay free for the server\) and \d+ files")
+        self.assertIn("too little", str(ended["notices"]))
+        run = ended["run_id"]
+        [notice] = self.held_and_unsealed(run)
+        self.assertRegex(notice["what"], "^4 original")
+
+        ended = self.ok(self.scene.json("rollback", run, "--only", "op-0002")).json()
+        self.assertIn("3 other original(s)", str(ended["notices"]))
+        for _ in range(2):
+            ended = self.ok(self.scene.json("resume", run), 3).json()
+            self.assertEqual(ended["status"], "partial")
+            self.assertEqual(self.outcome(ended), "held")
+            [notice] = self.held_and_unsealed(run)
+            self.assertRegex(notice["what"], "^3 original")
+
+        mount("-o", "remount,size=128m", self.scene.store)
+        self.ok(self.scene.json("resume", run))
+        self.assertEqual(len(self.scene.objects()), 3)
+        self.assertEqual(self.held_and_unsealed(run), [])
+
+
 class Outbox(Case):
     """What cannot go back to its place is copied out, whatever disk is gone."""
 
