@@ -67,11 +67,6 @@ class FileRestore {
   /// durable when this returns.
   Result<Restored> check() {
     if (!placed_) return result_;
-    // Resolved anew: the folder may have been exchanged since it was opened.
-    if (auto again = session_.parent(entry_.path, entry_.parent); !again)
-      return Restored{false, "failed",
-                      "it was put back, and its folder is gone or another one now: " +
-                          reason_of(again.error())};
     if (stranger_) return check_stranger();
     auto file = parent_->open_file(entry_.path.name(), host::Access::read);
     if (!file)
@@ -94,6 +89,13 @@ class FileRestore {
       differences.push_back(std::move(difference));
     if (parted_.empty()) parted_ = parted_from(metadata->stat.id);
     if (!parted_.empty()) differences.push_back(parted_);
+    // Resolved anew: it is back in its folder, which may have been exchanged since it was opened.
+    if (auto again = session_.parent(entry_.path, entry_.parent); !again) {
+      if (!is_another_place(again.error()))
+        return Restored{false, "failed", reason_of(again.error())};
+      differences.push_back("it was put back, and its folder is gone or another one now: " +
+                            reason_of(again.error()));
+    }
     if (!differences.empty()) {
       if (!told_.empty()) differences.push_back(told_);
       return Restored{true, "restored_degraded", joined(differences)};
