@@ -15,5 +15,8 @@ for given in "$here/seeds/${name#fuzz_}" "$here/seeds/$name" "$here/regressions/
   [[ -d $given ]] && inputs+=("$given")
 done
 cd "$folder"
+# Freed memory that the sanitizer keeps (256 MiB unless told) and its record of callers, which grows
+# with the tries, count into the bound too.
+export ASAN_OPTIONS=quarantine_size_mb=64${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 exec "./$name" -seed="$seed" -max_total_time="$seconds" -runs="$runs" -timeout=5 -rss_limit_mb=512 \
   -max_len=65536 -print_final_stats=1 -artifact_prefix="$folder/$name-" "${inputs[@]}"
