@@ -29,10 +29,17 @@ struct Pattern {
   bool ignore_case = false;
 };
 
-/// The portable set, for those patterns that hold a part whose matches have a bound: it looks for
-/// these parts in pieces of a text, and at the clock between them. `taken` gets the positions of
-/// these patterns, ascending, and the set counts in that list. Null when it takes none, and when it
-/// cannot be built within `max_memory` bytes.
+/// The portable set, for those patterns whose matches hold literals of two bytes or more, in the
+/// combination that the pattern asks for: it looks for the literals of all of them in one pass, in
+/// a time that grows with the text alone. `taken` gets the positions of these patterns, ascending,
+/// and the set counts in that list. Null when it takes none, and when it cannot be built within
+/// `max_memory` bytes.
+[[nodiscard]] std::unique_ptr<PatternSet> make_literal_set(std::span<const Pattern> patterns,
+                                                           std::int64_t max_memory,
+                                                           std::vector<std::size_t>& taken);
+
+/// Another, for those patterns that hold a part whose matches have a bound: it looks for these
+/// parts in pieces of a text, and at the clock between them. `taken` and null as above.
 [[nodiscard]] std::unique_ptr<PatternSet> make_re2_set(std::span<const Pattern> patterns,
                                                        std::int64_t max_memory,
                                                        std::vector<std::size_t>& taken);

@@ -157,6 +157,8 @@ struct RegexMatcher::Impl {
     };
     if (accelerated) take(make_hyperscan_set(patterns_of(group.alone), taken), false);
     if (group.alone.size() < 2) return;
+    take(make_literal_set(patterns_of(group.alone), max_memory, taken), true);
+    if (group.alone.size() < 2) return;
     take(make_re2_set(patterns_of(group.alone), max_memory, taken), true);
   }
 };

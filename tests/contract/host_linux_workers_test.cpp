@@ -37,6 +37,12 @@ bool is_zombie(pid_t process) {
 }
 
 /// Memory that is used, so that it counts; kept until the worker ends.
+/// No compiler may leave this loop out.
+void hang() {
+  for (volatile bool for_ever = true; for_ever;) {
+  }
+}
+
 bool take_memory(std::size_t bytes) {
   void* at = std::malloc(bytes);
   if (at == nullptr) return false;
@@ -46,13 +52,10 @@ bool take_memory(std::size_t bytes) {
 }
 
 host::Work::Answer answer(std::string_view request, std::string_view content) {
-  if (request == "hang")
-    for (std::atomic<bool> never{false}; !never;) {
-    }
+  if (request == "hang") hang();
   if (request == "hang without alarm") {
     ::signal(SIGALRM, SIG_IGN);
-    for (std::atomic<bool> never{false}; !never;) {
-    }
+    hang();
   }
   if (request == "crash") ::raise(SIGSEGV), ::abort();
   if (request == "exit") ::_exit(7);
@@ -87,9 +90,7 @@ std::unique_ptr<host::Workers> some(host::WorkerLimits limits = {}) {
   prepared.clear();
   host::Work work;
   work.prepare = [](std::string_view bytes) {
-    if (bytes == "hang")
-      for (std::atomic<bool> never{false}; !never;) {
-      }
+    if (bytes == "hang") hang();
     if (bytes == "crash") ::_exit(9);
     prepared += bytes;
     return "made " + std::string(bytes);

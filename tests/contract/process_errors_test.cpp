@@ -23,6 +23,8 @@ using namespace remediate::contract;
 namespace {
 
 const std::atomic<bool> go_on{false};
+/// As the tool does: a child that ended does not end who writes to it.
+const auto inherited = std::signal(SIGPIPE, SIG_IGN);
 constexpr std::size_t endless = 1'000'000'000;
 
 /// It says what it hears.
