@@ -119,6 +119,8 @@ class Exchange {
     }
     // A stranger was displaced: it goes back if our version is still what it was exchanged for.
     auto target = parent_->stat_entry(name());
+    if (!target && target.error().code != Code::not_found)
+      return std::unexpected(std::move(target).error());
     if (target && same_file(target->id, operation_.built, false)) {
       TRY(hold_->exchange(held.name, *parent_, name()));
       return abandon({Code::changed,

@@ -17,26 +17,6 @@ struct Exchanged : RichWorld {
       if (one.action == plan::Action::reset_setting && !one.setting.directory) setting_id = one.id;
     }
   }
-  [[nodiscard]] std::unique_ptr<host::Directory> hold() {
-    return must(host.open_root(world->store_path() + "/hold/" + run));
-  }
-  /// Somebody moves what is at a place aside and puts another file there.
-  void replace(const std::string& path, const std::string& bytes) {
-    take_away(path);
-    world->file(path, bytes);
-  }
-  void take_away(const std::string& path) {
-    const std::string name = path.substr(path.rfind('/') + 1);
-    world->protect(path, 0);
-    must(world->parent(path)->rename(name, *must(host.make_root("/base/aside")),
-                                     name + std::to_string(taken++)));
-  }
-  void write(const std::string& path, const std::string& bytes) {
-    world->protect(path, 0);
-    const auto file = must(
-        world->parent(path)->open_file(path.substr(path.rfind('/') + 1), host::Access::read_write));
-    must(file->write_at(must(file->stat()).size, bytes));
-  }
   /// The page while `act` comes before a call of an apply, or of the rollback behind one.
   [[nodiscard]] OperationReport apply(const std::string& call, const std::string& name,
                                       Before::Act act, std::size_t number = 1) {
@@ -60,7 +40,6 @@ struct Exchanged : RichWorld {
   }
   [[nodiscard]] bool theirs_are_there() { return held_somewhere(host, "/base", marker, false); }
   std::string page_id, setting_id;
-  int taken = 0;
 };
 
 bool says(const OperationReport& one, const std::string& outcome, const std::string& words) {

@@ -12,15 +12,6 @@ struct Applied : RichWorld {
     report = must(world->apply(*approved));
     if (finalized) must(world->finalize(run));
   }
-  [[nodiscard]] std::string last_of(const char* path) const {
-    std::string id;
-    for (const plan::Operation& one : plan.plan.operations)
-      if (one.action != plan::Action::instruct && one.path.display() == path) id = one.id;
-    return id;
-  }
-  [[nodiscard]] std::unique_ptr<host::Directory> hold() {
-    return must(host.open_root(world->store_path() + "/hold/" + run));
-  }
   void replace(const char* path, const std::string& bytes) {
     world->protect(path, 0);
     world->remove(path);

@@ -44,9 +44,6 @@ struct Unprotected : RichWorld {
                          [code] { return Error{code, "injected fault", ""}; });
     return must(world->resume(run));
   }
-  [[nodiscard]] std::unique_ptr<host::Directory> hold() {
-    return must(host.open_root(world->store_path() + "/hold/" + run));
-  }
   Victim victim;
   std::string id;
 };

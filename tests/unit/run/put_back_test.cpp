@@ -27,9 +27,6 @@ struct Removed : RichWorld {
     if (key) options.recovery = world->recovery();
     return options;
   }
-  [[nodiscard]] std::unique_ptr<host::Directory> hold() {
-    return must(host.open_root(world->store_path() + "/hold/" + run));
-  }
   /// Rolls one file back while `act` comes before a call.
   [[nodiscard]] OperationReport back(const std::string& address, const std::string& call,
                                      const std::string& name, Before::Act act, bool key = false,

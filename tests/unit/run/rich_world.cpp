@@ -29,6 +29,47 @@ RichWorld::RichWorld() {
   run = run_name(plan.plan);
 }
 
+namespace {
+
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+std::string RichWorld::first_of(const std::string& path) const {
+  for (const plan::Operation& one : plan.plan.operations)
+    if (one.action != plan::Action::instruct && one.path.display() == path) return one.id;
+  FAIL("no operation on " << path);
+  return {};
+}
+
+std::string RichWorld::last_of(const std::string& path) const {
+  std::string id = first_of(path);
+  for (const plan::Operation& one : plan.plan.operations)
+    if (one.action != plan::Action::instruct && one.path.display() == path) id = one.id;
+  return id;
+}
+
+std::unique_ptr<host::Directory> RichWorld::hold() {
+  return must(host.open_root(world->store_path() + "/hold/" + run));
+}
+
+void RichWorld::take_away(const std::string& path) {
+  world->protect(path, 0);
+  must(world->parent(path)->rename(name_of(path), *must(host.make_root("/base/aside")),
+                                   name_of(path) + std::to_string(taken++)));
+}
+
+void RichWorld::replace(const std::string& path, const std::string& bytes) {
+  take_away(path);
+  world->file(path, bytes);
+}
+
+void RichWorld::write(const std::string& path, const std::string& bytes) {
+  world->protect(path, 0);
+  const auto file = must(world->parent(path)->open_file(name_of(path), host::Access::read_write));
+  must(file->write_at(must(file->stat()).size, bytes));
+}
+
 Before::Before(host::MemoryHost& host, std::string operation, std::string name, Act act,
                std::size_t number)
     : host_(host),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 
 #include "remediate/run/stages.h"
 #include "world.h"
@@ -22,6 +23,15 @@ struct RichWorld : MemoryWorld {
   RichWorld(const RichWorld&) = delete;
   RichWorld& operator=(const RichWorld&) = delete;
 
+  /// The first operation on a file, and the last one.
+  [[nodiscard]] std::string first_of(const std::string& path) const;
+  [[nodiscard]] std::string last_of(const std::string& path) const;
+  [[nodiscard]] std::unique_ptr<host::Directory> hold();
+  /// What others do to a file: they move it aside, put another one there, write behind its end.
+  void take_away(const std::string& path);
+  void replace(const std::string& path, const std::string& bytes);
+  void write(const std::string& path, const std::string& bytes);
+
   setting::MemoryDirectory directory;
   SetProbe probe;
   plan::Stages stages{{1, 2}, std::nullopt};
@@ -31,6 +41,8 @@ struct RichWorld : MemoryWorld {
   std::optional<plan::ApprovedPlan> approved;
   std::string run;
   std::string marker = "<!-- others wrote this -->";
+  int taken = 0;                // how often others moved something aside
+  std::set<std::string> acted;  // before which calls others acted already
 };
 
 /// Does something right before the nth call of a name for an entry, which may then fail. The host
