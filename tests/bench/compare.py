@@ -194,6 +194,8 @@ class Bench:
         floor, _ = run([loop, self.tree, "2", "read"], self.tries)
         mine, _ = run(self.plan(self.playbook("digests", digests)), self.tries)
         self.row("digest of every file / every file read", 2.4, mine, floor)
+        bare, _ = run([loop, self.tree, "2", "digest"], self.tries)
+        self.row("  the same / a bare loop that digests", None, mine, bare)
         self.row("digest of every file / sha256sum, two processes", 0.45, mine, self.shell(
             f"find {tree} -type f -print0 | xargs -0 -n 500 -P 2 sha256sum > /dev/null"))
         self.compare_regexes("30 shipped regexes", shipped_expressions(), floor)
@@ -211,6 +213,9 @@ class Bench:
         if portable := self.program("regex_bench"):
             other, _ = run([portable, self.tree, list_file, "portable"], self.tries)
             self.row(f"{what}, RE2 alone / every file read", 7, other, floor)
+        if self.searches(list_file):
+            bare, _ = run([self.program("bare_loop"), self.tree, "2", "search", list_file], self.tries)
+            self.row("  the same / a bare loop with digests and Hyperscan", None, mine, bare)
         if shutil.which("rg"):
             asked = [word for line in expressions for word in ("-e", for_ripgrep(line))]
             other, _ = run(["rg", "--multiline", "--multiline-dotall", "-uuu", "-l", "-j", "2", *asked,
@@ -219,6 +224,12 @@ class Bench:
         if shutil.which("yara"):
             rules = "".join(as_yara_rule(number, line) for number, line in enumerate(expressions))
             self.row(f"{what} / yara -r -p 2", 0.25, mine, self.yara("same", rules))
+
+    def searches(self, expressions):
+        """Whether the bare loop can look for expressions in this build and on this machine."""
+        (self.base / "empty.php").touch()
+        asked = [self.program("bare_loop"), self.base, "1", "search", expressions]
+        return subprocess.run(asked, stdout=subprocess.DEVNULL, timeout=LIMIT).returncode == 0
 
     def yara(self, name, rules):
         file = self.base / f"{name}.yar"
