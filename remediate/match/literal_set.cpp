@@ -17,6 +17,8 @@ constexpr std::size_t max_literals = 50'000;  // bytes of them all
 constexpr std::size_t piece = 1u << 20;
 /// What an expression may take to be compiled, as in RegexMatcher.
 constexpr std::int64_t pattern_memory = 8 << 20;
+/// Of the programs of all expressions, which the filter keeps: some 20 bytes each.
+constexpr std::uint64_t max_programs = 500'000;
 
 class LiteralSet final : public PatternSet {
  public:
@@ -69,12 +71,15 @@ std::unique_ptr<PatternSet> make_literal_set(std::span<const Pattern> patterns,
   taken.clear();
   auto filter = std::make_unique<re2::FilteredRE2>(least_literal);
   std::vector<std::size_t> known;  // by number in the filter
-  for (std::size_t index = 0; index < patterns.size(); ++index) {
+  std::uint64_t instructions = 0;
+  for (std::size_t index = 0; index < patterns.size() && instructions < max_programs; ++index) {
     int number = 0;
     const Pattern& one = patterns[index];
-    if (filter->Add(one.text, re2_options(pattern_memory, one.ignore_case), &number) ==
+    if (filter->Add(one.text, re2_options(pattern_memory, one.ignore_case), &number) !=
         RE2::NoError)
-      known.push_back(index);
+      continue;
+    known.push_back(index);
+    instructions += static_cast<std::uint64_t>(std::max(filter->GetRE2(number).ProgramSize(), 1));
   }
   if (known.empty()) return nullptr;
   std::vector<std::string> texts;
@@ -83,9 +88,11 @@ std::unique_ptr<PatternSet> make_literal_set(std::span<const Pattern> patterns,
   // What may match without a literal may always match.
   std::vector<int> unruled;
   filter->AllPotentials({}, &unruled);
+  std::vector<bool> is_unruled(known.size());
+  for (const int number : unruled) is_unruled[static_cast<std::size_t>(number)] = true;
   std::vector<std::size_t> positions(known.size(), LiteralSet::none);
   for (std::size_t number = 0; number < known.size(); ++number) {
-    if (std::ranges::find(unruled, static_cast<int>(number)) != unruled.end()) continue;
+    if (is_unruled[number]) continue;
     positions[number] = taken.size();
     taken.push_back(known[number]);
   }

@@ -9,10 +9,11 @@
 #include <catch2/catch.hpp>
 
 #include "remediate/crypto/digest.h"
-#include "tests/unit/playbook/conditions.h"
+#include "tests/unit/match/engine_run.h"
 
 using namespace remediate;
 using namespace remediate::match;
+using namespace remediate::match::test;
 using remediate::observe::Need;
 using remediate::playbook::Authorises;
 using remediate::playbook::Condition;
@@ -23,65 +24,6 @@ using remediate::playbook::yara;
 using Kind = Condition::Kind;
 
 namespace {
-
-class Facts final : public observe::TargetSource {
- public:
-  bool broken = false;
-  std::vector<ExtendedAttribute> attributes;
-  [[nodiscard]] Result<observe::TargetFacts> facts() const override {
-    if (broken) return fail(Code::changed, "it changed");
-    observe::TargetFacts facts;
-    facts.filesystem = "ext4";
-    facts.metadata.attributes = attributes;
-    return facts;
-  }
-};
-
-playbook::Playbook book(std::vector<std::pair<std::string, Condition>> conditions) {
-  playbook::Playbook made;
-  made.id = "playbook--1";
-  playbook::Scope scope;
-  scope.id = "web";
-  scope.include = {"**"};
-  scope.exclude = {"skip/**"};
-  made.scopes.push_back(scope);
-  for (auto& [id, condition] : conditions) {
-    playbook::Indicator indicator;
-    indicator.id = id;
-    indicator.scopes = {"web"};
-    indicator.match = std::move(condition);
-    indicator.authorises = Authorises::remove;
-    made.indicators.push_back(std::move(indicator));
-  }
-  return made;
-}
-
-/// An engine with the playbooks it looks at.
-struct Run {
-  explicit Run(playbook::Playbook playbook, EngineOptions options = {})
-      : playbooks{std::move(playbook)} {
-    auto compiled = Engine::compile(playbooks, options);
-    if (!compiled) FAIL(compiled.error().text());
-    engine = std::move(*compiled);
-    scope.playbook = "playbook--1";
-    scope.scope = "web";
-    scope.spelled = "C:\\www";
-    scope.folder = *RawPath::parse("www");
-  }
-  void see(const std::string& below, std::string_view content) {
-    engine->observe(file(below, content.size()), content, facts);
-  }
-  [[nodiscard]] observe::FileObservation file(const std::string& below, std::size_t size) const {
-    return {.scope = &scope,
-            .path = *RawPath::parse("www/" + below),
-            .below_scope = below,
-            .size = size};
-  }
-  std::vector<playbook::Playbook> playbooks;
-  std::unique_ptr<Engine> engine;
-  observe::ScopeInstance scope;
-  Facts facts;
-};
 
 /// Each expression alone, and all in one pass by either engine: the results are the same.
 EngineOptions each_way() {

@@ -6,11 +6,11 @@
 #include <catch2/catch.hpp>
 
 #include "remediate/crypto/digest.h"
-#include "remediate/match/engine.h"
-#include "tests/unit/playbook/conditions.h"
+#include "tests/unit/match/engine_run.h"
 
 using namespace remediate;
 using namespace remediate::match;
+using namespace remediate::match::test;
 using remediate::playbook::Authorises;
 using remediate::playbook::Condition;
 using remediate::playbook::leaf;
@@ -20,13 +20,6 @@ using remediate::playbook::yara;
 using Kind = Condition::Kind;
 
 namespace {
-
-class Facts final : public observe::TargetSource {
- public:
-  [[nodiscard]] Result<observe::TargetFacts> facts() const override {
-    return observe::TargetFacts();
-  }
-};
 
 Condition magic(const std::string& bytes) {
   Condition condition = leaf(Kind::magic);
@@ -47,30 +40,12 @@ const std::string place = "site/uploads/a.php";
 FileMatch match_of(const Condition& condition, const std::string& below = place,
                    EngineOptions options = {}, const std::string& bytes = content,
                    std::vector<observe::Issue>* issues = nullptr) {
-  playbook::Playbook made;
-  made.id = "playbook--1";
-  playbook::Scope web;
-  web.id = "web";
-  web.include = {"**"};
-  made.scopes = {web};
-  playbook::Indicator indicator;
-  indicator.id = "one";
-  indicator.scopes = {"web"};
-  indicator.match = condition;
-  indicator.authorises = Authorises::remove;
-  made.indicators = {indicator};
-  const std::vector<playbook::Playbook> playbooks = {made};
-  auto engine = Engine::compile(playbooks, options);
-  if (!engine) FAIL(engine.error().text());
-  const observe::ScopeInstance scope{"playbook--1", "web", "/www", *RawPath::parse("www")};
-  (*engine)->observe({.scope = &scope,
-                      .path = *RawPath::parse("www/" + below),
-                      .below_scope = below,
-                      .size = bytes.size()},
-                     bytes, Facts());
-  auto matches = (*engine)->take_matches();
+  Run run(book({{"one", condition}}), options);
+  run.scope.spelled = "/www";
+  run.see(below, bytes);
+  auto matches = run.engine->take_matches();
   REQUIRE(matches.size() == 1);
-  if (issues != nullptr) *issues = (*engine)->take_issues();
+  if (issues != nullptr) *issues = run.engine->take_issues();
   return std::move(matches.front());
 }
 

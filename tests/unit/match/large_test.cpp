@@ -9,12 +9,12 @@
 
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
-#include "remediate/match/engine.h"
 #include "remediate/match/large_search.h"
-#include "tests/unit/playbook/conditions.h"
+#include "tests/unit/match/engine_run.h"
 
 using namespace remediate;
 using namespace remediate::match;
+using namespace remediate::match::test;
 using remediate::playbook::Authorises;
 using remediate::playbook::Condition;
 using remediate::playbook::leaf;
@@ -56,53 +56,23 @@ class Bytes final : public observe::LargeContent {
   mutable bool passed_ = false;
 };
 
-class Facts final : public observe::TargetSource {
- public:
-  [[nodiscard]] Result<observe::TargetFacts> facts() const override {
-    return observe::TargetFacts{};
-  }
-};
+EngineOptions in_small_windows(EngineOptions options) {
+  if (options.windows.max_length > 1u << 20)
+    options.windows = {.max_length = 4096, .max_match = 1024};
+  return options;
+}
 
-struct Run {
-  explicit Run(std::vector<std::pair<std::string, Condition>> conditions,
-               EngineOptions options = {}) {
-    playbook::Playbook made;
-    made.id = "playbook--1";
-    playbook::Scope web;
-    web.id = "web";
-    web.include = {"**"};
-    made.scopes.push_back(web);
-    for (auto& [id, condition] : conditions) {
-      playbook::Indicator indicator;
-      indicator.id = id;
-      indicator.scopes = {"web"};
-      indicator.match = std::move(condition);
-      indicator.authorises = Authorises::remove;
-      made.indicators.push_back(std::move(indicator));
-    }
-    playbooks.push_back(std::move(made));
-    if (options.windows.max_length > 1u << 20)
-      options.windows = {.max_length = 4096, .max_match = 1024};
-    auto compiled = Engine::compile(playbooks, options);
-    if (!compiled) FAIL(compiled.error().text());
-    engine = std::move(*compiled);
-    scope.playbook = "playbook--1";
-    scope.scope = "web";
+struct LargeRun : Run {
+  explicit LargeRun(std::vector<std::pair<std::string, Condition>> conditions,
+                    EngineOptions options = {})
+      : Run(book(std::move(conditions)), in_small_windows(options)) {
     scope.spelled = "/www";
-    scope.folder = *RawPath::parse("www");
-  }
-  [[nodiscard]] observe::FileObservation file(std::uint64_t size) const {
-    return {.scope = &scope, .path = *RawPath::parse("www/a"), .below_scope = "a", .size = size};
   }
   Result<void> see(const Bytes& bytes) {
-    const auto place = file(bytes.size());
-    return engine->observe_large(std::span(&place, 1), bytes, Facts());
+    const auto place = file("a", bytes.size());
+    return engine->observe_large(std::span(&place, 1), bytes, facts);
   }
-  void see_held(const Bytes& bytes) { engine->observe(file(bytes.size()), bytes.bytes(), Facts()); }
-
-  std::vector<playbook::Playbook> playbooks;
-  std::unique_ptr<Engine> engine;
-  observe::ScopeInstance scope;
+  void see_held(const Bytes& bytes) { Run::see("a", bytes.bytes()); }
 };
 
 /// What a plan would say of it.
@@ -242,10 +212,10 @@ TEST_CASE("a large file gives the reasons that the same file gives in memory") {
          dump.structure = "exchange-vdir-dump";
          return dump;
        }()}};
-  Run large(conditions);
+  LargeRun large(conditions);
   REQUIRE(large.see(bytes).has_value());
   CHECK(bytes.longest_read <= 4096);
-  Run held(conditions);
+  LargeRun held(conditions);
   held.see_held(bytes);
   const auto seen = told(large.engine->take_matches());
   CHECK(seen == told(held.engine->take_matches()));
@@ -255,7 +225,7 @@ TEST_CASE("a large file gives the reasons that the same file gives in memory") {
 
 TEST_CASE("what path and size rule out is not asked of a large file") {
   const Condition elsewhere = node(Kind::all, {leaf(Kind::path, {"b"}), regex("nothing")});
-  Run run({{"one", node(Kind::all, {regex("needle"), elsewhere})}});
+  LargeRun run({{"one", node(Kind::all, {regex("needle"), elsewhere})}});
   const Bytes bytes(std::string(10'000, 'x') + "needle");
   REQUIRE(run.see(bytes).has_value());
   CHECK(run.engine->take_matches().empty());
@@ -265,9 +235,9 @@ TEST_CASE("what path and size rule out is not asked of a large file") {
 TEST_CASE("what windows cannot decide is told, and not removed where it stands below a not") {
   const std::string content = "begin" + std::string(9'000, 'x') + "end" + std::string(1'000, 'x');
   const auto apart = regex("begin.*end");
-  Run run({{"long", apart},
-           {"not-long", node(Kind::all, {regex("begin"), node(Kind::negation, {apart})})},
-           {"absent", regex("begun.*end")}});
+  LargeRun run({{"long", apart},
+                {"not-long", node(Kind::all, {regex("begin"), node(Kind::negation, {apart})})},
+                {"absent", regex("begun.*end")}});
   REQUIRE(run.see(Bytes(content)).has_value());
   CHECK(run.engine->take_matches().empty());
   const auto issues = run.engine->take_issues();
@@ -276,14 +246,14 @@ TEST_CASE("what windows cannot decide is told, and not removed where it stands b
   CHECK(issues[0].reason.find("long") != std::string::npos);
   CHECK(issues[0].reason.find("1 more indicator") != std::string::npos);
   CHECK(issues[0].reason.find("more than 1024 bytes are not found") != std::string::npos);
-  Run near({{"long", apart}});
+  LargeRun near({{"long", apart}});
   REQUIRE(near.see(Bytes("begin" + std::string(900, 'x') + "end" + std::string(9'000, 'x'))));
   CHECK(near.engine->take_matches().size() == 1);
   CHECK(near.engine->take_issues().empty());
 }
 
 TEST_CASE("of a large file that changes nothing is kept") {
-  Run run({{"one", regex("needle")}});
+  LargeRun run({{"one", regex("needle")}});
   const std::string content = std::string(10'000, 'x') + "needle";
   // Once behind the reading, once behind the judgement.
   for (const std::size_t checks : {std::size_t{0}, std::size_t{1}}) {
@@ -314,7 +284,7 @@ TEST_CASE("what a large file says comes from the bytes of its digest") {
   std::vector<std::pair<std::string, Condition>> conditions = {{"magic", magic},
                                                                {"regex", regex("MARK|good")}};
   if (have_yara()) conditions.emplace_back("yara", playbook::yara(rule));
-  Run run(conditions);
+  LargeRun run(conditions);
   Bytes bytes(good);
   bytes.afterwards = marked;
   REQUIRE(run.see(bytes).has_value());
@@ -328,11 +298,11 @@ TEST_CASE("what a large file says comes from the bytes of its digest") {
   if (have_yara())
     CHECK(issues[0].reason.find("written to while it was read") != std::string::npos);
   if (!have_yara()) return;
-  Run again({{"yara", playbook::yara(rule)}});
+  LargeRun again({{"yara", playbook::yara(rule)}});
   REQUIRE(again.see(Bytes(marked)).has_value());
   const auto seen = told(again.engine->take_matches());
   REQUIRE(seen.size() == 1);
-  Run held({{"yara", playbook::yara(rule)}});
+  LargeRun held({{"yara", playbook::yara(rule)}});
   held.see_held(Bytes(marked));
   CHECK(seen == told(held.engine->take_matches()));
 }
@@ -346,7 +316,7 @@ TEST_CASE("what is slow for review leaves what may be removed decided") {
   EngineOptions options;
   options.regex_timeout_seconds = 1;
   options.windows = {.max_length = 256u << 10, .max_match = 64u << 10};
-  Run run(std::move(conditions), options);
+  LargeRun run(std::move(conditions), options);
   for (playbook::Indicator& indicator : run.playbooks[0].indicators)
     if (indicator.id != "z") indicator.authorises = Authorises::review;
   std::mt19937 random(7);
@@ -368,7 +338,7 @@ TEST_CASE("expressions that may remove are searched before those for review") {
   EngineOptions options;
   options.regex_timeout_seconds = 2;
   options.windows = {.max_length = 128u << 10, .max_match = 32u << 10};
-  Run run(std::move(conditions), options);
+  LargeRun run(std::move(conditions), options);
   for (playbook::Indicator& indicator : run.playbooks[0].indicators)
     if (indicator.id != "z") indicator.authorises = Authorises::review;
   std::mt19937 random(7);
