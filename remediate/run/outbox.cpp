@@ -51,7 +51,9 @@ class OutboxCopy {
 
   /// The path of the copy, which is whole and durable.
   Result<std::string> make() {
-    if (held_ == nullptr && (!options_.recovery || entry_.object.empty()))
+    if (held_ == nullptr && entry_.object.empty())
+      return fail(Code::not_found, "it is neither in the hold nor sealed");
+    if (held_ == nullptr && !options_.recovery)
       return fail(Code::not_found,
                   "it is not in the hold, and its sealed copy needs --recovery-key");
     wanted_ = entry_.sha256;
@@ -76,7 +78,7 @@ class OutboxCopy {
     if (digest == entry_.sha256) return {};
     if (!options_.recovery || entry_.object.empty())
       return fail(Code::corrupt, "the held file is not what was captured (sha256 " + digest + ")",
-                  "--recovery-key takes the sealed copy");
+                  entry_.object.empty() ? "" : "--recovery-key takes the sealed copy");
     held_ = nullptr;
     return {};
   }

@@ -159,7 +159,7 @@ Result<void> check_never_began(const Store& store, const host::Directory& direct
   TRY(store.journals().each_entry([&](std::string_view entry, FileKind) {
     return !(head = entry.starts_with(name + ".head-"));
   }));
-  if (head) TRY(absent(Result<void>(), "a signed head"));
+  if (head) return absent(Result<void>(), "a signed head");
   return absent(store.vault().open_hold(quarantine::HoldPlace::store, store.root(), name),
                 "a hold");
 }

@@ -3,17 +3,13 @@
 
 #include <algorithm>
 
+#include "observed.h"
 #include "remediate/crypto/digest.h"
 #include "remediate/run/baseline_scan.h"
 #include "survey_world.h"
 
 namespace remediate::run::test {
 namespace {
-
-class NoTarget final : public observe::TargetSource {
- public:
-  [[nodiscard]] Result<observe::TargetFacts> facts() const override { return fail(Code::io, ""); }
-};
 
 plan::KnownGood known(std::vector<plan::BaselineFolder> folders,
                       std::vector<plan::BaselineFile> files, char digest) {
@@ -147,6 +143,97 @@ TEST_CASE("a baseline lists no more files than it may, and says so", "[baseline]
   REQUIRE_FALSE(finished);
   CHECK(finished.error().code == Code::limit);
   CHECK(finished.error().text().find("200001 files") != std::string::npos);
+}
+
+TEST_CASE("a file too large for the memory is listed and compared as any other", "[baseline]") {
+  SurveyWorld world;
+  const std::string large = "inetpub/wwwroot/app/large.bin";
+  world.put(large, std::string(observe::Selector::max_held + 1, 'x'));
+  const MadeBaseline made = must(make_baseline(world.host, request_of(world)));
+  world.baselines.clear();
+  world.baselines.emplace_back(must(plan::parse_baseline(made.bytes, "made")), std::string(64, 'e'),
+                               "");
+  const plan::BaselineReport same = world.plan().baselines.front();
+  CHECK(same.compared == 6);
+  CHECK(same.known == 6);
+  must(must(world.world.parent(large)->open_file("large.bin", host::Access::read_write))
+           ->write_at(observe::Selector::max_held, "y"));
+  const plan::BaselineReport other = world.plan().baselines.front();
+  CHECK(other.known == 5);
+  CHECK(other.other_content == 1);
+}
+
+TEST_CASE(
+    "a large file that cannot be read, or is written to meanwhile, is neither listed nor "
+    "compared",
+    "[baseline]") {
+  const observe::ScopeInstance www{"0", "0", "/www", must(RawPath::parse("www")), false};
+  const observe::ScopeInstance other{"7", "0", "/srv", must(RawPath::parse("srv")), false};
+  const observe::FileObservation file{&www, must(RawPath::parse("www/a")), "a", 0};
+  const observe::FileObservation elsewhere{&other, must(RawPath::parse("srv/a")), "a", 0};
+  const plan::KnownGood baseline = known({{{"/www"}, false, {"**/*"}, {}}}, {}, 'c');
+  std::vector<plan::BaselineComparison> comparisons(1);
+  const auto scan = must(BaselineScan::make(std::span(&baseline, 1), comparisons));
+  plan::Baseline listed;
+  listed.folders = {{{"/www"}, false, {"**/*"}, {}}};
+  const auto maker = must(BaselineMaker::make(listed));
+  LargeBytes bytes("large");
+  const auto see = [&](observe::Selector& selector, std::span<const observe::FileObservation> at) {
+    return selector.observe_large(at, bytes, NoTarget());
+  };
+  const std::span<const observe::FileObservation> here(&file, 1);
+  for (bool LargeBytes::* wrong : {&LargeBytes::broken, &LargeBytes::written_to}) {
+    bytes.*wrong = true;
+    CHECK_FALSE(see(*scan, here));
+    CHECK_FALSE(see(*maker, here));
+    bytes.*wrong = false;
+  }
+  // Nothing of it is in a folder of a baseline, or its path is none.
+  must(see(*scan, {}));
+  must(see(*scan, std::span(&elsewhere, 1)));
+  scan->observe_in({}, "", NoTarget());
+  maker->observe({&www, file.path, "../a", 0}, "", NoTarget());
+  CHECK(comparisons.front().report.compared == 0);
+  CHECK(listed.files.empty());
+  must(see(*scan, here));
+  scan->observe(file, "large", NoTarget());
+  must(see(*maker, here));
+  CHECK(comparisons.front().report.not_listed == 2);
+  REQUIRE(listed.files.size() == 1);
+  CHECK(listed.files.front().sha256 == crypto::sha256_hex("large"));
+  CHECK(listed.files.front().size == 5);
+}
+
+TEST_CASE("two spellings of a folder of a baseline that lead to two folders are both compared",
+          "[baseline]") {
+  SurveyWorld world;
+  world.baselines.clear();
+  world.baselines.push_back(
+      known({{{"C:\\inetpub\\wwwroot", "C:\\shop"}, true, {"**/*"}, {}}}, {}, 'c'));
+  const plan::BaselineReport report = world.plan().baselines.front();
+  CHECK(report.folders.size() == 2);
+  CHECK(report.compared == 6);
+}
+
+TEST_CASE("a baseline whose globs are none, or a scan that cannot be made, is told", "[baseline]") {
+  SurveyWorld world;
+  const auto root = must(world.host.open_root(world.options.root));
+  std::vector<plan::IssueReport> issues;
+  const auto compared = [&](const plan::KnownGood& one, unsigned threads) {
+    return compare_with(std::span(&one, 1), *root, threads, issues);
+  };
+  const std::string folder = "C:\\inetpub\\wwwroot";
+  CHECK_FALSE(compared(known({{{folder}, true, {"[a"}, {}}}, {}, 'c'), 1));
+  CHECK_FALSE(compared(known({{{folder}, true, {"**/*"}, {"[b"}}}, {}, 'c'), 1));
+  CHECK_FALSE(compared(known({{{folder}, true, {"**/*"}, {}}}, {}, 'c'), 0));
+  plan::Baseline baseline;
+  baseline.folders = {{{folder}, true, {"[a"}, {}}};
+  CHECK_FALSE(BaselineMaker::make(baseline));
+  BaselineRequest request = request_of(world);
+  request.threads = 0;
+  const auto made = make_baseline(world.host, request);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().text().find("0 threads") != std::string::npos);
 }
 
 }  // namespace remediate::run::test

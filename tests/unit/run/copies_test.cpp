@@ -84,6 +84,19 @@ TEST_CASE("old versions are sealed before the first edit and stay evidence to th
   }
 }
 
+TEST_CASE("only folders that are named as versions are copied", "[copies]") {
+  Copied copied;
+  World& world = *copied.world;
+  for (const std::string name : {"CFGHISTORY_00000000-3", "CFGHISTORY_00000003x", "CFGHISTORY_",
+                                 "CFGHISTORY_000000000000000000003", "OTHERTHING_0000000003"}) {
+    world.folder("inetpub/history/" + name);
+    world.file("inetpub/history/" + name + "/applicationHost.config", "<configuration/>");
+  }
+  const RunReport applied = must(world.apply(copied.plan));
+  REQUIRE(applied.notices.size() == 1);
+  CHECK(applied.notices.front().starts_with("2 version(s)"));
+}
+
 TEST_CASE("a sealed copy that is changed or gone is found", "[copies]") {
   Copied copied;
   World& world = *copied.world;

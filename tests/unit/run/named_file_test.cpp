@@ -1,7 +1,14 @@
 // Files that the operator names: playbooks, baselines and signatures, the policy and what it names.
 #include <filesystem>
 #include <fstream>
+#include <iostream>
+#include <sstream>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "remediate/crypto/signature.h"
+#include "remediate/run/baseline.h"
 #include "remediate/run/signed_file.h"
 #include "remediate/run/trusted_file.h"
 #include "survey_world.h"
@@ -55,6 +62,38 @@ TEST_CASE("a file that is named is read whole or refused with the reason", "[nam
   refused(read_named_file("/proc/kallsyms", "playbook", 10), Code::limit, "has more than");
 }
 
+TEST_CASE("what may not be opened, or not looked at, is told as that", "[named]") {
+  const Temporary folder;
+  const std::string file = folder.file("p.json", "{}");
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto unopened = read_named_file(file, "playbook", 10);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  refused(unopened, Code::io, "cannot read playbook");
+  const uid_t user = ::geteuid();
+  fs::permissions(folder.path, fs::perms::none);
+  if (user == 0) REQUIRE(::seteuid(65'534) == 0);
+  const auto unseen = read_named_file(file, "playbook", 10);
+  if (user == 0) REQUIRE(::seteuid(0) == 0);
+  fs::permissions(folder.path, fs::perms::owner_all);
+  refused(unseen, Code::permission, "cannot read playbook");
+}
+
+TEST_CASE("a file named - is the standard input", "[named]") {
+  std::istringstream given("{}");
+  std::streambuf* const before = std::cin.rdbuf(given.rdbuf());
+  const auto read = read_named_file("-", "baseline", 10);
+  given = std::istringstream(std::string(11, 'x'));
+  std::cin.clear();
+  const auto large = read_named_file("-", "baseline", 10);
+  std::cin.rdbuf(before);
+  std::cin.clear();
+  CHECK(must(read) == "{}");
+  refused(large, Code::limit, "baseline on the standard input has more than");
+}
+
 TEST_CASE("a signature beside a file is read, missing or refused", "[named]") {
   const Temporary folder;
   const std::string file = folder.file("p.json", "{}");
@@ -81,6 +120,26 @@ TEST_CASE("playbooks that do not parse, or are not there, are told with every re
   refused(load_playbooks({file}, policy, {}), Code::signature, "p.json");
   fs::create_directory(folder.path / "p.json.p7s");
   refused(load_playbooks({file}, policy, {}), Code::signature, "is a file beside it");
+  const auto& signers = policy.playbook_signers;
+  refused(load_baselines({{file}, {}}, signers, {}, {}), Code::signature, "is a file beside it");
+}
+
+TEST_CASE("a playbook that its signer signed is taken with the signer's name", "[named]") {
+  const Temporary folder;
+  const std::string file = folder.file("p.json", everything());
+  HostPolicy policy;
+  policy.playbook_signers = {
+      must(crypto::Certificate::from_pem(keys().store.signer_certificate, "signer"))};
+  const auto key = must(crypto::PrivateKey::from_pem(keys().store.signer_key, "signer key"));
+  (void)folder.file("p.json.p7s",
+                    must(crypto::sign_detached(everything(), policy.playbook_signers[0], key)));
+  const Timestamp now{1'767'225'600, 0};
+  const auto made = must(load_playbooks({file}, policy, now));
+  REQUIRE(made.size() == 1);
+  CHECK(made.front().name == "One of everything");
+  CHECK(made.front().signer == policy.playbook_signers.front().fingerprint());
+  (void)folder.file("p.json", everything() + " ");
+  refused(load_playbooks({file}, policy, now), Code::signature, "p.json");
 }
 
 TEST_CASE("a policy is found from the working folder, and no higher than the top", "[named]") {
@@ -94,6 +153,12 @@ TEST_CASE("a policy is found from the working folder, and no higher than the top
         21);
   host::MemoryHost memory;
   CHECK_FALSE(read_trusted(memory, "policy.json", 1000));
+  // What it names lies beside it.
+  (void)folder.file("x.crt", keys().store.signer_certificate);
+  (void)folder.file("signed.json", R"({"format_version": 1, "baseline_signers": ["x.crt"]})");
+  const HostPolicy beside = must(load_policy(*host, "signed.json"));
+  CHECK(beside.files == std::vector<std::string>{"signed.json", "x.crt"});
+  CHECK(beside.baseline_signers.size() == 1);
 }
 
 TEST_CASE("every folder above a policy is looked at", "[named]") {
@@ -162,6 +227,7 @@ TEST_CASE("a store's place below a root, and roots that a policy allows", "[name
   CHECK_FALSE(store_below(root, root + "-beside"));
   CHECK_FALSE(store_below(root + "/none", root));
   CHECK_FALSE(store_below(root, root + "/" + std::string(5000, 'x')));
+  CHECK_FALSE(store_below(root, root + "/a" + std::string(1, '\0') + "b"));
   const auto host = host::native_host();
   const auto opened = must(host->open_root(root));
   HostPolicy policy;

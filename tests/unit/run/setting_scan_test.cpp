@@ -2,15 +2,11 @@
 // forgotten, whatever comes on top.
 #include "remediate/run/setting_scan.h"
 
+#include "observed.h"
 #include "survey_world.h"
 
 namespace remediate::run::test {
 namespace {
-
-class NoTarget final : public observe::TargetSource {
- public:
-  [[nodiscard]] Result<observe::TargetFacts> facts() const override { return fail(Code::io, ""); }
-};
 
 struct Scan {
   std::vector<playbook::Playbook> none;
@@ -113,6 +109,95 @@ TEST_CASE("what no playbook that was checked says makes no scan", "[setting_scan
   REQUIRE_FALSE(made);
   CHECK(made.error().code == Code::bad_input);
   CHECK(made.error().text().find(told) != std::string::npos);
+}
+
+TEST_CASE("a setting that two playbooks ask for is found for both", "[setting_scan]") {
+  Scan world;
+  world.playbooks.push_back(world.playbooks.front());
+  world.playbooks.back().id = "playbook--other";
+  world.playbooks.back().scopes.insert(world.playbooks.back().scopes.begin() + 1,
+                                       world.playbooks.front().scopes[1]);
+  world.playbooks.back().scopes[1].id = "more";
+  world.playbooks.back().indicators[2].scopes = {"ini", "more"};
+  world.scan = must(SettingScan::make(world.playbooks, *world.engine));
+  observe::ScopeInstance other = world.ini;
+  other.playbook = "playbook--other";
+  const RawPath path = must(RawPath::parse("inetpub/wwwroot/a/.user.ini"));
+  for (const std::string scope : {"ini", "more"}) {
+    other.scope = scope;
+    world.scan->observe({&other, path, "a/.user.ini", 0}, line, NoTarget());
+  }
+  world.see("a/.user.ini", line);
+  const auto places = world.scan->take_places();
+  REQUIRE(places.size() == 2);
+  CHECK(places.begin()->playbook == world.playbooks.front().id);
+  CHECK(places.rbegin()->playbook == "playbook--other");
+}
+
+TEST_CASE("only a file that can name others counts as unread", "[setting_scan]") {
+  Scan world;
+  world.playbooks.front().scopes[1].include = {"**/*"};
+  world.scan = must(SettingScan::make(world.playbooks, *world.engine));
+  for (const std::string name : {"a.txt", ".user.ini"})
+    world.scan->missed(world.ini, must(RawPath::parse(name)), name, "unreadable");
+  const auto unread = world.scan->take_unread();
+  REQUIRE(unread.size() == 1);
+  CHECK(unread.front().path.display() == ".user.ini");
+}
+
+TEST_CASE("a large configuration file is looked at as far as one is read, or told",
+          "[setting_scan]") {
+  Scan world;
+  world.engine = must(match::Engine::compile(world.playbooks, {.generic_content_removes = true}));
+  world.scan = must(SettingScan::make(world.playbooks, *world.engine));
+  const observe::ScopeInstance web{world.playbooks.front().id, "web", "", RawPath(), true};
+  const observe::FileObservation shown{&web, must(RawPath::parse("a.aspx")), "a.aspx", 0};
+  const auto see = [&](const observe::FileObservation& file, const LargeBytes& bytes) {
+    return world.scan->observe_large(std::span(&file, 1), bytes, NoTarget());
+  };
+  LargeBytes bytes{std::string(line)};
+  SECTION("one that is read") {
+    must(see(world.file("a/.user.ini"), bytes));
+    must(see(world.file("skipped/.user.ini"), bytes));
+    CHECK(world.scan->take_places().size() == 1);
+    CHECK(world.scan->take_issues().empty());
+  }
+  SECTION("one that is too large") {
+    must(see(world.file("a/.user.ini"),
+             LargeBytes(std::string(SettingScan::max_setting_bytes + 1, '\n'))));
+    CHECK(world.scan->take_places().empty());
+    REQUIRE(world.scan->take_unread().size() == 1);
+    const auto issues = world.scan->take_issues();
+    REQUIRE(issues.size() == 1);
+    CHECK(issues.front().reason.find("it has 33554433 bytes, more than the 33554432") !=
+          std::string::npos);
+  }
+  SECTION("one that cannot be read, or is written to meanwhile") {
+    bytes.broken = true;
+    CHECK_FALSE(see(world.file("a/.user.ini"), bytes));
+    CHECK_FALSE(see(shown, bytes));
+    bytes.broken = false;
+    bytes.written_to = true;
+    CHECK_FALSE(see(world.file("a/.user.ini"), bytes));
+    CHECK(world.scan->take_places().empty());
+  }
+}
+
+TEST_CASE("a page that nobody reads is told as a scan without settings tells it",
+          "[setting_scan]") {
+  Scan world;
+  playbook::Condition named;
+  named.kind = playbook::Condition::Kind::path;
+  named.values = {"**/x.aspx"};
+  world.playbooks.front().indicators.front().match = named;
+  world.engine = must(match::Engine::compile(world.playbooks, {}));
+  world.scan = must(SettingScan::make(world.playbooks, *world.engine));
+  const observe::ScopeInstance web{world.playbooks.front().id, "web", "", RawPath(), true};
+  world.scan->observe_unread({&web, must(RawPath::parse("a/x.aspx")), "a/x.aspx", 77});
+  const auto issues = world.engine->take_issues();
+  REQUIRE(issues.size() == 1);
+  CHECK(issues.front().where.starts_with("a/x.aspx"));
+  CHECK(issues.front().reason.find("has 77 bytes and was not read") != std::string::npos);
 }
 
 }  // namespace remediate::run::test

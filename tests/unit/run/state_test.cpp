@@ -2,7 +2,7 @@
 
 #include "remediate/host/durable.h"
 #include "remediate/run/run_state.h"
-#include "world.h"
+#include "rich_world.h"
 
 namespace remediate::run::test {
 namespace {
@@ -99,6 +99,45 @@ TEST_CASE("a record that is no step of a run is refused", "[state]") {
     applied.first(journal::type::captured).data.erase("parent_after");
   }
   applied.check_corrupt();
+}
+
+TEST_CASE("a value in a directory is never held, so no record can finalize it", "[state]") {
+  RichWorld rich;
+  const RunReport report = must(rich.world->apply(*rich.approved));
+  const auto store = rich.world->open_store();
+  journal::Contents journal = must(journal::read_journal(
+      must(host::read_whole(store->journals(), journal_name(report.run), 1u << 24))));
+  const auto value = std::ranges::find_if(
+      rich.plan.plan.operations,
+      [](const plan::Operation& one) { return one.setting.directory.has_value(); });
+  REQUIRE(value != rich.plan.plan.operations.end());
+  Record record = journal.records.back();
+  record.type = journal::type::finalize_intent;
+  record.operation = value->id;
+  record.data = Json::object();
+  journal.records.push_back(record);
+  const auto folded = fold(rich.plan, journal);
+  REQUIRE_FALSE(folded);
+  CHECK(folded.error().code == Code::corrupt);
+  CHECK(folded.error().text().find("which is no step of a run") != std::string::npos);
+}
+
+TEST_CASE("what is sealed and was not checked to be gone keeps a finalize from being whole",
+          "[state]") {
+  Applied applied;
+  applied.journal.records.pop_back();  // closed
+  const Record last = applied.journal.records.back();
+  REQUIRE(last.type == journal::type::done);
+  applied.journal.records.pop_back();
+  Run run = must(applied.folded());
+  const auto open = std::ranges::find(run.operations, State::sealed, &OperationState::state);
+  REQUIRE(open != run.operations.end());
+  CHECK(status_of(run, "finalize") == "failed");
+  for (OperationState& operation : run.operations)
+    if (operation.state == State::done) operation.state = State::finalized;
+  CHECK(status_of(run, "finalize") == "partial");
+  open->state = State::finalized;
+  CHECK(status_of(run, "finalize") == "done");
 }
 
 TEST_CASE("a flag of another kind than it should be is no exception", "[state]") {

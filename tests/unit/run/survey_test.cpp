@@ -1,78 +1,14 @@
 // What a plan tells of what it could not look at, and that it keeps its hands off what that might
 // have said: names in many spellings, what breaks meanwhile, bounds.
 #include <algorithm>
-#include <functional>
-#include <set>
 
-#include "remediate/run/compiled_scan.h"
-#include "survey_world.h"
+#include "remediate/crypto/digest.h"
+#include "remediate/plan/replacement_plan.h"
+#include "remediate/run/setting_scan.h"
+#include "survey_cases.h"
 
 namespace remediate::run::test {
 namespace {
-
-using Change = std::function<void(SurveyWorld&)>;
-
-struct Case {
-  const char* name;
-  Change before;
-  std::string told;                 // part of an issue, or of the error where no plan is made
-  std::vector<std::string> kept{};  // changes of the whole plan that are not made then
-  std::size_t more = 0;             // changes besides
-};
-
-const std::string config = std::string(system_folder) + "/applicationHost.config";
-const std::string redirector = std::string(system_folder) + "/redirection.config";
-const std::string clean = "clean/applicationHost.config";
-const std::string ini = "inetpub/wwwroot/.user.ini";
-const std::string record = std::string(compiled_folder) + "/x.aspx.1.compiled";
-const std::string assembly = std::string(compiled_folder) + "/App_Web_x.dll";
-
-const std::string takes_line_out = "reset_setting " + ini;
-const std::string resets = "reset_setting " + config;
-const std::string removes_page = "quarantine " + std::string(web_page);
-const std::string removes_record = "quarantine " + record;
-const std::string removes_assembly = "quarantine " + assembly;
-const std::string puts_back = "replace_file inetpub/wwwroot/app/page.aspx";
-const std::vector<std::string> page_and_line = {takes_line_out, removes_page, removes_record,
-                                                removes_assembly};
-const std::vector<std::string> compiled_form = {removes_record, removes_assembly};
-
-/// Calls of this kind on an entry of this name fail; `from` of them do not, and `count` do.
-Change failing(const std::string& operation, const std::string& name, std::size_t count = 1000,
-               std::size_t from = 0) {
-  return [=](SurveyWorld& world) {
-    const auto seen = std::make_shared<std::size_t>(0);
-    world.host.set_look_hook(
-        [=](std::string_view what, std::string_view of) -> std::optional<Error> {
-          if (what != operation || of != name) return std::nullopt;
-          const std::size_t number = (*seen)++;
-          if (number < from || number >= from + count) return std::nullopt;
-          return Error{Code::io, "the disk is broken at " + std::string(of), ""};
-        });
-  };
-}
-
-Change writing(const std::string& path, const std::string& bytes) {
-  return [=](SurveyWorld& world) {
-    world.world.folder(path.substr(0, path.rfind('/')));
-    if (world.world.exists(path)) world.world.remove(path);
-    world.put(path, bytes);
-  };
-}
-
-Change both(const Change& first, const Change& second) {
-  return [=](SurveyWorld& world) {
-    first(world);
-    second(world);
-  };
-}
-
-Change links_to(const std::string& path, const std::string& target) {
-  return [=](SurveyWorld& world) {
-    if (world.world.exists(path)) world.world.remove(path);
-    must(world.host.plant(world.world.target() + "/" + path, FileKind::symlink, target));
-  };
-}
 
 /// The folder has more spellings of a name than are told apart.
 void spell_often(SurveyWorld& world, const std::string& folder, std::string_view name) {
@@ -83,23 +19,6 @@ void spell_often(SurveyWorld& world, const std::string& folder, std::string_view
       if ((bits >> letter & 1u) != 0) spelling[letter] = static_cast<char>(spelling[letter] - 32);
     const auto made = at->make_directory(spelling, 0755);
     if (!made) REQUIRE(made.error().code == Code::already_exists);
-  }
-}
-
-void check(const std::vector<Case>& cases) {
-  for (const Case& one : cases) {
-    INFO(one.name);
-    SurveyWorld world;
-    one.before(world);
-    const plan::Plan made = world.plan();
-    INFO(issues(made));
-    CHECK(issues(made).find(one.told) != std::string::npos);
-    const std::vector<std::string> now = changes(made);
-    for (const std::string& kept : one.kept) {
-      INFO("changes " << kept);
-      CHECK(std::ranges::find(now, kept) == now.end());
-    }
-    CHECK(now.size() + one.kept.size() == 6 + one.more);
   }
 }
 
@@ -166,6 +85,37 @@ TEST_CASE("a name in more spellings than are told apart ends a plan, whatever na
   }
 }
 
+TEST_CASE("what no plan can be made of is told", "[survey]") {
+  const std::vector<std::pair<std::string, Change>> cases = {
+      {"no provider is named none",
+       [](SurveyWorld& w) { w.playbook.indicators[2].setting->provider = "none"; }},
+      {"0 threads", [](SurveyWorld& w) { w.options.threads = 0; }},
+      {"the playbook is revoked", [](SurveyWorld& w) { w.playbook.revoked = true; }},
+      {"does not allow the root",
+       [](SurveyWorld& w) { w.policy.policy.allowed_roots = {"/none"}; }},
+  };
+  for (const auto& [told, change] : cases) {
+    INFO(told);
+    SurveyWorld world;
+    change(world);
+    const auto made = world.try_plan();
+    REQUIRE_FALSE(made);
+    CHECK(made.error().text().find(told) != std::string::npos);
+  }
+}
+
+TEST_CASE("processes that could not be looked into are counted, with the first by name",
+          "[survey]") {
+  CHECK(unread_processes(fail(Code::io, "no /proc")).empty());
+  host::FilesInUse in_use;
+  in_use.processes = 9;
+  CHECK(unread_processes(in_use).empty());
+  in_use.unread = 3;
+  in_use.unread_first = {{7, "a"}, {8, "b"}};
+  CHECK(unread_processes(in_use) ==
+        "processes: 3 of 9 could not be looked into: 7 (a), 8 (b) and 1 more");
+}
+
 TEST_CASE("a configuration that cannot be read or understood keeps what it may name", "[survey]") {
   check({
       {"unreadable during the scan, read again", failing("open_file", ".user.ini", 1),
@@ -193,6 +143,27 @@ TEST_CASE("a configuration that cannot be read or understood keeps what it may n
   });
 }
 
+TEST_CASE(
+    "more unreadable configuration files than are kept in mind keep every page of their scope",
+    "[survey]") {
+  for (const std::size_t more : {0u, 1u}) {
+    INFO(more << " more");
+    SurveyWorld world;
+    world.world.remove(ini);
+    for (std::size_t number = 0; number < SettingScan::max_places + more; ++number)
+      world.put("inetpub/wwwroot/a" + std::to_string(number) + "/.user.ini", "");
+    failing("open_file", ".user.ini", 100'000)(world);
+    const plan::Plan plan = world.plan();
+    const std::vector<std::string> now = changes(plan);
+    CHECK((std::ranges::find(now, removes_page) != now.end()) == (more == 0));
+    const auto kept = std::ranges::find(plan.exclusions, web_page, &plan::Exclusion::address);
+    REQUIRE((kept != plan.exclusions.end()) == (more != 0));
+    if (more != 0)
+      CHECK(kept->reason.find("too many configuration files could not be read") !=
+            std::string::npos);
+  }
+}
+
 TEST_CASE("a configuration of IIS that may not hold, or has no clean copy, is not edited",
           "[survey]") {
   const auto redirects = [](const char* text) {
@@ -216,6 +187,15 @@ TEST_CASE("a configuration of IIS that may not hold, or has no clean copy, is no
               w.playbook.indicators.back().id = "again";
             }),
        "redirects the configuration to",
+       {resets}},
+      {"its name is not that of one that a redirector is for",
+       [](SurveyWorld& w) {
+         writing(redirector, "<configuration><")(w);
+         w.put("clean/own.xml", w.world.read(config));
+         w.playbook.indicators[3].setting->files = {
+             {"C:\\clean\\own.xml", playbook::Spelling::windows}};
+       },
+       "",
        {resets}},
       {"the clean copy is a link", links_to(clean, "/clean"), "unreadable " + clean, {resets}},
       {"two clean copies",
@@ -271,111 +251,15 @@ TEST_CASE("folders that IIS serves and nobody searches are told, whatever is in 
        },
        "D:\\data: IIS serves"},
   });
-}
-
-TEST_CASE("compiled pages that nobody can tell for sure stay", "[survey]") {
-  const auto folders = [](const std::string& path, std::size_t depth) {
-    return [=](SurveyWorld& w) {
-      std::string at = path;
-      for (std::size_t number = 0; number < depth; ++number) at += "/f";
-      w.world.folder(at);
-    };
-  };
-  const auto listed = [](const std::string& path, std::size_t count, const std::string& end) {
-    return [=](SurveyWorld& w) { w.node(path).listed_besides = {count, end}; };
-  };
-  const auto nameless = [](const std::string& path, FileKind kind, const std::string& end) {
-    return [=](SurveyWorld& w) { w.put_unnameable(path, kind, end); };
-  };
-  check({
-      {"too many records", listed(compiled_folder, 50'001, ".compiled"),
-       "more compiled pages than are looked through", compiled_form},
-      {"too many entries", listed(compiled_folder, 500'001, ".tmp"),
-       "more compiled pages than are looked through", compiled_form},
-      {"a record with too long a name",
-       nameless(compiled_folder, FileKind::regular, ".compiled"),
-       "",
-       {removes_assembly}},
-      {"another file with too long a name", nameless(compiled_folder, FileKind::regular, ".tmp"),
-       ""},
-      {"a folder with too long a name", nameless("shop", FileKind::directory, ""),
-       "too long a name to be opened", compiled_form},
-      {"a file elsewhere with too long a name", nameless("shop", FileKind::regular, ""), ""},
-      {"folders of compiled pages too deep in each other", folders(compiled_folder, 16),
-       "folders lie too deep in each other to be looked into"},
-      {"folders too deep in each other", folders("shop", 66), "folders lie too deep in each other",
-       compiled_form},
-      {"a record that is a link", links_to(std::string(compiled_folder) + "/y.compiled", "/y"), ""},
-      {"an assembly that cannot be read",
-       failing("open_file", "App_Web_x.dll"),
-       "unreadable " + assembly,
-       {removes_assembly}},
-      {"a record that cannot be read", failing("open_file", "x.aspx.1.compiled"), "",
-       compiled_form},
-      {"a record in the folder itself",
-       writing("Windows/Temporary ASP.NET Files/x.aspx.2.compiled",
-               compiled_record("/app/x.aspx", "App_Web_none")),
-       "",
-       {},
-       1},
-      {"more pages than are kept in mind",
-       [](SurveyWorld& w) {
-         for (int number = 0; number < 65; ++number)
-           w.put("sites/s" + std::to_string(number) + "/app/x.aspx", "");
-       },
-       "more files than are kept in mind fit a record", compiled_form},
-      {"a mount that no scope is on",
-       [](SurveyWorld& w) {
-         w.world.folder("mnt");
-         must(w.host.mount("/base/target/mnt", "memory"));
-         w.put("mnt/app/x.aspx", "");
-       },
-       ""},
-  });
-}
-
-TEST_CASE("an assembly goes only while every record beside it can be told", "[survey]") {
+  // A scope whose globs begin with folders searches these, however its own folder is spelled.
   SurveyWorld world;
-  const auto root = must(world.host.open_root(world.world.target()));
-  const RawPath path = must(RawPath::parse(assembly));
-  const auto checked = [&](const std::set<RawPath>& going) {
-    const auto result = check_unshared(*root, path, going);
-    world.host.set_look_hook({});
-    return result ? std::string() : result.error().text();
-  };
-  const std::set<RawPath> going = {must(RawPath::parse(record))};
-  const std::string folder = compiled_folder;
-  CHECK(checked(going).empty());
-  CHECK(checked({}).find("names it for /app/x.aspx") != std::string::npos);
-  world.put(folder + "/good.aspx.2.compiled", compiled_record("/app/good.aspx", "App_Web_other"));
-  CHECK(checked(going).empty());
-  world.node(folder).listed_besides = {3, ".compiled"};  // gone once they are opened
-  CHECK(checked(going).empty());
-  world.node(folder).listed_besides = {50'001, ".compiled"};
-  CHECK(checked(going).find("more records than are looked through") != std::string::npos);
-  world.node(folder).listed_besides = {500'001, ".tmp"};
-  CHECK(checked(going).find("more records than are looked through") != std::string::npos);
-  world.node(folder).listed_besides = {};
-  failing("open_file", "good.aspx.2.compiled")(world);
-  CHECK(checked(going).find("the disk is broken") != std::string::npos);
-  failing("each_entry", "")(world);
-  CHECK(checked(going).find("the disk is broken") != std::string::npos);
-  failing("open_directory", folder)(world);
-  CHECK(checked(going).find("the disk is broken") != std::string::npos);
-  world.put(folder + "/odd.compiled", "no record");
-  CHECK(checked(going).find("cannot be read as a record") != std::string::npos);
-  world.world.remove(folder + "/odd.compiled");
-  world.put_unnameable(folder, FileKind::regular, ".compiled");
-  CHECK(checked(going).find("too long a name") != std::string::npos);
-}
-
-TEST_CASE("a web root on a mount of its own is looked through all the same", "[survey]") {
-  SurveyWorld world(true);
-  CHECK(changes(world.plan()).size() == 6);
-  world.put("inetpub/wwwroot/other/app/x.aspx", "<html>as shipped</html>");
-  const plan::Plan plan = world.plan();  // a page that stays has the same end of its path
-  INFO(issues(plan));
-  CHECK(changes(plan).size() == 4);
+  serves(folder_of_iis("/pay", "C:\\shop\\pay"))(world);
+  CHECK(issues(world.plan()).find("C:\\shop\\pay: IIS serves") != std::string::npos);
+  world.playbook.scopes.push_back(world.playbook.scopes.front());
+  world.playbook.scopes.back().id = "shop";
+  world.playbook.scopes.back().folders = {{"/shop", playbook::Spelling::posix}};
+  world.playbook.scopes.back().include = {"pay/*.aspx"};
+  CHECK(issues(world.plan()).find("C:\\shop\\pay: IIS serves") == std::string::npos);
 }
 
 TEST_CASE("what a scan leaves out is counted", "[survey]") {
@@ -480,15 +364,36 @@ TEST_CASE("known good files: what is left out is told, and too much is refused",
     CHECK(made.error().code == Code::limit);
   }
   SECTION("too many files of that name") {
-    for (int number = 0; number < 10'000; ++number) {
-      const std::string name = std::to_string(number);
-      must(good->make_directory(name, 0700));
-      must(must(good->open_directory(must(RawPath::parse(name)), host::Mounts::stay))
-               ->create_file("page.aspx", 0600));
+    for (std::uint32_t number = 0; number < 10'010; ++number) {  // 256 spellings in each folder
+      const std::string folder = std::to_string(number / 256);
+      if (number % 256 == 0) must(good->make_directory(folder, 0700));
+      std::string spelling = "pageaspx";
+      for (std::size_t letter = 0; letter < 8; ++letter)
+        if ((number >> letter & 1u) != 0)
+          spelling[letter] = static_cast<char>(spelling[letter] - 32);
+      must(must(good->open_directory(must(RawPath::parse(folder)), host::Mounts::stay))
+               ->create_file(spelling.insert(4, "."), 0600));
     }
     const auto made = world.try_plan();
     REQUIRE_FALSE(made);
     CHECK(made.error().code == Code::limit);
+  }
+  SECTION("the same file twice, and more bytes than are kept") {
+    playbook::KnownGood large{"large.bin", {}};
+    for (char letter = 'a'; letter < 'a' + 17; ++letter) {
+      const std::string bytes(plan::max_known_good_bytes, letter);
+      large.sha256.push_back(crypto::sha256_hex(bytes));
+      for (const std::string again : {"1", "2"}) {
+        const auto folder = must(world.host.make_root("/base/good/z" + (letter + again)));
+        must(must(folder->create_file("large.bin", 0600))->write_at(0, bytes));
+      }
+    }
+    world.playbook.steps[2].known_good.push_back(large);
+    const plan::Plan plan = world.plan();
+    INFO(issues(plan));
+    CHECK(changes(plan).size() == 6);
+    const auto left_out = std::ranges::count(plan.issues, "too_large", &plan::IssueReport::kind);
+    CHECK(left_out == 4);  // the page is kept first, then 15 of them
   }
 }
 

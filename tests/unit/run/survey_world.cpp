@@ -9,7 +9,23 @@ namespace {
 const std::string overwritten = "<html>overwritten</html>\n";
 const std::string shipped = "<html>as it was shipped</html>\n";
 
-std::string document() {
+std::string served(const std::string& x) {
+  std::string text = "<configuration><system.applicationHost><sites><site name=\"a\" id=\"1\">";
+  text +=
+      "<application path=\"/\"><virtualDirectory path=\"/\" physicalPath=\"C:\\inetpub\\wwwroot\" "
+      "/>";
+  text += "<virtualDirectory path=\"/x\" physicalPath=\"" + x + "\" />";
+  text += "<virtualDirectory path=\"/none\" />";
+  text += "<virtualDirectory path=\"/d\" physicalPath=\"D:\\data\" />";
+  text += "<virtualDirectory path=\"/shop\" physicalPath=\"C:\\shop\" />";
+  text += "<virtualDirectory path=\"/pay\" physicalPath=\"C:\\shop\\pay\" />";
+  text += "</application></site></sites></system.applicationHost></configuration>\n";
+  return text;
+}
+
+}  // namespace
+
+std::string everything() {
   return R"({
   "format_version": 1, "id": "playbook--0b1f3c52-7d7e-4f0a-9a53-2f6d1c8e4b10",
   "name": "One of everything", "description": "Marks.", "revision": 1,
@@ -49,22 +65,6 @@ std::string document() {
 })";
 }
 
-std::string served(const std::string& x) {
-  std::string text = "<configuration><system.applicationHost><sites><site name=\"a\" id=\"1\">";
-  text +=
-      "<application path=\"/\"><virtualDirectory path=\"/\" physicalPath=\"C:\\inetpub\\wwwroot\" "
-      "/>";
-  text += "<virtualDirectory path=\"/x\" physicalPath=\"" + x + "\" />";
-  text += "<virtualDirectory path=\"/none\" />";
-  text += "<virtualDirectory path=\"/d\" physicalPath=\"D:\\data\" />";
-  text += "<virtualDirectory path=\"/shop\" physicalPath=\"C:\\shop\" />";
-  text += "<virtualDirectory path=\"/pay\" physicalPath=\"C:\\shop\\pay\" />";
-  text += "</application></site></sites></system.applicationHost></configuration>\n";
-  return text;
-}
-
-}  // namespace
-
 std::string compiled_record(const std::string& of_page, const std::string& assembly) {
   return R"(<?xml version="1.0" encoding="utf-8"?><preserve resultType="3" virtualPath=")" +
          of_page + R"(" hash="1f2e" filehash="ffff" flags="110000" assembly=")" + assembly +
@@ -72,7 +72,7 @@ std::string compiled_record(const std::string& of_page, const std::string& assem
 }
 
 SurveyWorld::SurveyWorld(bool mounted) {
-  auto parsed = playbook::parse_playbook(document(), "everything.json");
+  auto parsed = playbook::parse_playbook(everything(), "everything.json");
   if (!parsed) FAIL(parsed.error().front().text());
   playbook = std::move(parsed->playbook);
   policy.policy = world.policy;

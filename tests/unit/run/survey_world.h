@@ -34,6 +34,8 @@ struct SurveyWorld {
   [[nodiscard]] host::memory::NodePointer pointer(const std::string& path) const;
 };
 
+/// The playbook, as it is in a file.
+[[nodiscard]] std::string everything();
 /// Every issue as "kind where: reason", one a line.
 [[nodiscard]] std::string issues(const plan::Plan& plan);
 /// "action path" of every operation that changes a file, in order.
