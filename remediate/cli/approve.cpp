@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
@@ -7,7 +8,9 @@
 #include "remediate/cli/output_file.h"
 #include "remediate/crypto/signature.h"
 #include "remediate/host/process.h"
+#include "remediate/plan/approval.h"
 #include "remediate/report/report.h"
+#include "remediate/report/words.h"
 
 namespace remediate::cli {
 namespace {
@@ -20,6 +23,33 @@ struct Options {
   std::string certificate;
   std::string key;
 };
+
+/// Why the policy in use would not count this signature; empty where it would, or asks for none.
+std::string would_not_count(Global& global, const plan::Plan& plan,
+                            const crypto::Certificate& certificate) {
+  const auto policy = run::load_policy(global.host, global.policy);
+  if (!policy)
+    return "whether this signature counts is not known, the policy cannot be used: " +
+           policy.error().text();
+  const std::uint64_t needed = plan::approvals_needed(plan, policy->policy);
+  if (policy->path.empty() || needed == 0) return {};
+  const std::string name = plan::policy_name(policy->path, policy->sha256);
+  const bool known = std::ranges::any_of(policy->approvers, [&](const crypto::Certificate& one) {
+    return one.fingerprint() == certificate.fingerprint();
+  });
+  if (known && certificate.valid_at(global.host.now())) return {};
+  if (known)
+    return "this signature does not count: the certificate of " + certificate.subject() +
+           " is not valid today";
+  constexpr std::size_t named = 10;
+  std::string approvers;
+  for (std::size_t index = 0; index < std::min(policy->approvers.size(), named); ++index)
+    approvers += (index == 0 ? "" : "; ") + policy->approvers[index].subject();
+  if (policy->approvers.size() > named)
+    approvers += " and " + std::to_string(policy->approvers.size() - named) + " more";
+  return "this signature does not count: " + certificate.subject() + " is no approver of " + name +
+         ", which asks for " + std::to_string(needed) + " of its approvers: " + approvers;
+}
 
 Result<int> approve(Global& global, const Options& options) {
   TRY_LET(std::string bytes, read_file(global, options.plan, max_plan_bytes));
@@ -52,14 +82,18 @@ Result<int> approve(Global& global, const Options& options) {
     return std::unexpected(std::move(present).error());
   }
   TRY(replace_file(global, target, signature));
+  const std::string warning = would_not_count(global, file.plan, certificate);
+  Json document{{"plan_id", file.plan.plan_id},
+                {"approver", certificate.subject()},
+                {"fingerprint", certificate.fingerprint()},
+                {"signature", display(target)}};
+  if (!warning.empty()) document["warning"] = report::shown(warning);
   if (global.json())
-    TRY(print(Json{{"plan_id", file.plan.plan_id},
-                   {"approver", certificate.subject()},
-                   {"fingerprint", certificate.fingerprint()},
-                   {"signature", display(target)}}));
+    TRY(print(document));
   else
     TRY(print("\napproved: plan " + file.plan.plan_id + "\n  by " + certificate.subject() +
               " (sha256 " + certificate.fingerprint() + ")\n  in " + display(target) + "\n"));
+  if (!warning.empty()) message(global, "warning: " + report::shown(warning));
   return 0;
 }
 

@@ -22,7 +22,14 @@ struct Options {
 };
 
 Result<int> export_playbook(Global& global, const Options& options) {
-  TRY_LET(const std::string bytes, read_file(global, options.what, max_playbook_bytes));
+  auto read = read_file(global, options.what, max_playbook_bytes);
+  if (!read && read.error().code == Code::not_found && options.what.starts_with("run-"))
+    return fail(Code::usage,
+                display(options.what) + " is no file: cacao is a form of playbooks, not of runs",
+                "name the playbook's file, or export the run --as ocsf, infected-zip or "
+                "misp-sightings");
+  if (!read) return std::unexpected(std::move(read).error());
+  const std::string& bytes = *read;
   auto parsed = playbook::parse_playbook(bytes, options.what);
   if (!parsed) {
     Error error{Code::bad_input, display(options.what) + " is no valid playbook",

@@ -131,7 +131,8 @@ Result<LockedStore> lock_store(Global& global, bool create) {
   TRY_LET(locked.store, create ? run::Store::open_or_create(global.host, global.store)
                                : run::Store::open(global.host, global.store));
   if (locked.store->created())
-    message(global, "made a store at " + display(global.store) +
+    message(global, "there was no store at " + display(global.store) +
+                        " (every command needs the same --store): made one" +
                         " with a signer and a recovery key of its own (keys/): copy "
                         "keys/recovery.key off this host");
   if (!locked.store->aside().empty())

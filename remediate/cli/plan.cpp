@@ -13,7 +13,7 @@
 namespace remediate::cli {
 namespace {
 
-constexpr int changes_pending = 2;
+constexpr int changes_pending = 2, not_all_seen = 3;
 constexpr std::uint64_t max_signature_bytes = 1u << 20;
 
 struct Options {
@@ -53,6 +53,13 @@ Result<void> read_directory(Global& global, Options& options) {
         "bind as an account that may read the configuration of Exchange, or name the base "
         "that it is below");
   return {};
+}
+
+/// For scripts. What could not be looked up of processes and packages left nothing out.
+bool looked_at_all(const plan::Plan& plan) {
+  return plan.files_scanned != 0 && std::ranges::all_of(plan.issues, [](const auto& issue) {
+           return issue.kind == "not_looked_up";
+         });
 }
 
 Result<int> plan(Global& global, const Options& options) {
@@ -104,7 +111,9 @@ Result<int> plan(Global& global, const Options& options) {
     TRY(print(with_places(global, report::plan_text(file.plan, global.colour(), place))));
   if (!options.output.empty() && options.output != "-")
     message(global, "plan " + file.plan.plan_id + " written to " + display(options.output));
-  return options.detailed && file.plan.has_changes() ? changes_pending : 0;
+  if (!options.detailed) return 0;
+  if (file.plan.has_changes()) return changes_pending;
+  return looked_at_all(file.plan) ? 0 : not_all_seen;
 }
 
 }  // namespace
@@ -130,7 +139,8 @@ void add_plan(CLI::App& app, Global& global, Action& chosen) {
           "readers of files that work at the same time, and as many processes for YARA rules")
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
-  command->add_flag("--detailed-exitcode", options->detailed, "exit 2 when changes are pending");
+  command->add_flag("--detailed-exitcode", options->detailed,
+                    "exit 2 when changes are pending, else 3 when not everything was looked at");
   command->add_option("--baseline", options->baselines.verified,
                       "signed list of known good files (may be repeated)");
   command->add_option("--baseline-signer", options->baseline_signers,

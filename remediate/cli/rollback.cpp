@@ -42,7 +42,8 @@ Result<int> rollback(Global& global, const Options& options) {
   const auto progress = make_progress(global);
   TRY_LET(const run::RunReport report, run::rollback(global.host, *locked.store, *root, run.name,
                                                      rollback_options, {*progress, global.stop}));
-  return print_report(global, report, rollback_incomplete);
+  TRY_LET(const int code, print_report(global, report, rollback_incomplete));
+  return report.lacks_key ? rollback_incomplete : code;
 }
 
 }  // namespace

@@ -121,6 +121,8 @@ class Directory {
   [[nodiscard]] virtual Result<std::unique_ptr<Directory>> mount_top() const = 0;
   /// Exclusive lock on a file of that name, created when missing; busy when held elsewhere.
   [[nodiscard]] virtual Result<std::unique_ptr<Lock>> lock(std::string_view name) const = 0;
+  /// Whether that lock is held now. Asks only: takes nothing and creates nothing.
+  [[nodiscard]] virtual Result<bool> locked(std::string_view name) const = 0;
   /// The absolute path at the time of opening: for messages only.
   [[nodiscard]] virtual std::string location() const = 0;
 };

@@ -91,6 +91,8 @@ class Selector {
   }
   /// Files larger than this are reported as too_large instead of read.
   [[nodiscard]] virtual std::uint64_t max_file_size(const ScopeInstance& scope) const = 0;
+  /// What lets larger files be read, for the issue; empty: nothing does.
+  [[nodiscard]] virtual std::string_view raises_limit() const { return {}; }
   /// One file that is wanted and too large to be read.
   virtual void observe_unread(const FileObservation&) {}
   /// One opened file; `content` is its whole bytes with Need::content, empty with Need::facts.

@@ -325,7 +325,7 @@ void Visitor::take(std::vector<std::size_t>& places, const Result<Reading>& read
                    const host::File& opened, const FileStat& stat) {
   if (!reading) {
     if (reading.error().code == Code::limit) {
-      too_large(places, stat.size, reading.error().text());
+      too_large(places, stat.size);
     } else if (reading.error().code == Code::changed) {
       miss(places, Issue::Kind::changed_while_read, reading.error().text());
     } else {
@@ -368,12 +368,17 @@ void Visitor::mind_limit(std::vector<std::size_t>& places, std::uint64_t size) {
     return true;
   });
   if (over.empty()) return;
-  too_large(over, size,
-            "it has " + std::to_string(size) + " bytes, more than a playbook that covers it reads");
+  too_large(over, size);
 }
 
-void Visitor::too_large(const std::vector<std::size_t>& places, std::uint64_t size,
-                        const std::string& reason) {
+void Visitor::too_large(const std::vector<std::size_t>& places, std::uint64_t size) {
+  std::uint64_t smallest = UINT64_MAX;
+  for (const std::size_t place : places) smallest = std::min(smallest, limit(place));
+  const std::string most = "more than the " + std::to_string(smallest) + " that are read";
+  std::string reason = size > smallest ? "it has " + std::to_string(size) + " bytes, " + most
+                                       : "it grew to " + most + " while it was looked at";
+  if (const std::string_view way = shared_.selector.raises_limit(); !way.empty())
+    reason += " (" + std::string(way) + ")";
   miss(places, Issue::Kind::too_large, reason);
   const auto path = RawPath::parse(path_);
   if (!path) return issue(path.error());

@@ -45,8 +45,7 @@ class Visitor {
   void miss(const std::vector<std::size_t>& places, Issue::Kind kind, const std::string& reason);
   void miss(const std::vector<std::size_t>& places, const Error& error);
   void missed(const std::vector<std::size_t>& places, const std::string& reason);
-  void too_large(const std::vector<std::size_t>& places, std::uint64_t size,
-                 const std::string& reason);
+  void too_large(const std::vector<std::size_t>& places, std::uint64_t size);
   /// Leaves out, and tells, the places that want no file of this size.
   void mind_limit(std::vector<std::size_t>& places, std::uint64_t size);
   void take(std::vector<std::size_t>& places, const Result<Reading>& reading,

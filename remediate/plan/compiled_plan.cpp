@@ -151,9 +151,9 @@ class CompiledPlanner {
     operation.precondition = {sha256, facts.metadata, facts.parent.id, facts.parent.modified,
                               facts.filesystem};
     operation.before = before_of(operation);
-    operation.after =
-        after_of(operation, facts.metadata.stat.size <= request_.policy.max_sealed_bytes);
-    operation.inverse = inverse_of(operation);
+    const bool sealed = facts.metadata.stat.size <= request_.policy.max_sealed_bytes;
+    operation.after = after_of(operation, sealed);
+    operation.inverse = inverse_of(operation, sealed);
     operation.not_restorable = guards_.not_restorable(facts);
     planned_.insert(path);
     plan_.operations.push_back(std::move(operation));

@@ -262,9 +262,9 @@ class Planner {
       operation.details.emplace_back(field.name, field.value);
     if (auto object = directory_.origin_of(match)) operation.why.push_back(std::move(*object));
     operation.before = before_of(operation);
-    operation.after =
-        after_of(operation, match.facts.metadata.stat.size <= request_.policy.max_sealed_bytes);
-    operation.inverse = inverse_of(operation);
+    const bool sealed = match.facts.metadata.stat.size <= request_.policy.max_sealed_bytes;
+    operation.after = after_of(operation, sealed);
+    operation.inverse = inverse_of(operation, sealed);
     return operation;
   }
 

@@ -13,7 +13,7 @@ namespace remediate::plan {
 [[nodiscard]] std::string before_of(const Operation& operation);
 /// `sealed`: false for a file too large to be sealed.
 [[nodiscard]] std::string after_of(const Operation& operation, bool sealed);
-[[nodiscard]] std::string inverse_of(const Operation& operation);
+[[nodiscard]] std::string inverse_of(const Operation& operation, bool sealed = true);
 
 /// bad_input, naming the member, when a word does not follow.
 [[nodiscard]] Result<void> check_words(const Operation& operation, const std::string& pointer);

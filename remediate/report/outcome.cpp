@@ -11,8 +11,8 @@ namespace remediate::report {
 namespace {
 
 bool good(std::string_view outcome) {
-  constexpr std::string_view words[] = {"quarantined", "replaced", "reset",        "restored",
-                                        "finalized",   "to_do",    "would_restore"};
+  constexpr std::string_view words[] = {"quarantined", "replaced", "reset",   "restored",
+                                        "finalized",   "to_do",    "resumed", "would_restore"};
   return std::ranges::find(words, outcome) != std::end(words);
 }
 

@@ -47,7 +47,10 @@ std::string run_html(const run::Run& run) {
     }
     instructions +=
         "<section class=\"op\">" +
-        element("h3", shown(operation.id) + " · " + playbook_name(plan, operation.playbook)) +
+        element("h3", shown(operation.id) + " · " + playbook_name(plan, operation.playbook) +
+                          (run::went_past(run, operation)
+                               ? " · apply waited for it and was resumed behind it"
+                               : "")) +
         html_list(shown_lines(operation.instruction)) + "</section>\n";
   }
   std::vector<std::string> left = not_done(run);

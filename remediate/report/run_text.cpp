@@ -11,7 +11,7 @@ Style style_of(const run::OperationState& operation) {
   if (outcome == "quarantined" || outcome == "replaced" || outcome == "reset" ||
       outcome == "restored" || outcome == "finalized")
     return Style::good;
-  return outcome == "to_do" ? Style::plain : Style::bad;
+  return outcome == "to_do" || outcome == "resumed" ? Style::plain : Style::bad;
 }
 
 void write_operation(TextPage& page, const run::Run& run, const run::OperationState& state) {
@@ -72,7 +72,9 @@ std::string run_text(const run::Run& run, bool colour) {
   for (const plan::Operation& operation : plan.operations) {
     if (operation.action != plan::Action::instruct) continue;
     any = true;
-    page.item(shown(operation.id) + " (" + playbook_name(plan, operation.playbook) + ")");
+    page.item(
+        shown(operation.id) + " (" + playbook_name(plan, operation.playbook) + ")" +
+        (run::went_past(run, operation) ? ", which apply waited for and was resumed behind:" : ""));
     for (const std::string& line : shown_lines(operation.instruction)) page.paragraph(line, 4);
   }
   if (!any) page.item("the playbooks ask for nothing more");

@@ -28,7 +28,8 @@ bool doubtful(State state) { return state == State::intended || state == State::
 }  // namespace
 
 std::string outcome_of(const run::OperationState& operation) {
-  if (operation.operation->action == plan::Action::instruct) return "to_do";
+  if (operation.operation->action == plan::Action::instruct && operation.outcome.empty())
+    return "to_do";
   if (!operation.outcome.empty()) return shown(operation.outcome);
   switch (operation.state) {
     case State::planned:
@@ -60,7 +61,9 @@ std::string present_state(const run::OperationState& operation) {
   const std::string changed = setting ? "reset" : replaced ? "known good again" : "removed";
   switch (operation.state) {
     case State::planned:
-      return operation.operation->action == plan::Action::instruct
+      return outcome_of(operation) == "resumed"
+                 ? "for a person: apply waited here, and `remediate resume` went on behind it"
+             : operation.operation->action == plan::Action::instruct
                  ? "to be done by a person"
                  : "not started: nothing was changed";
     case State::intended:
@@ -118,7 +121,9 @@ std::string run_summary(const run::Run& run) {
   if (const auto n = all(back); n != 0) text += ", " + std::to_string(n) + " rolled back";
   if (const auto n = all(untouched); n != 0) text += ", " + std::to_string(n) + " not done";
   if (const auto n = all(doubtful); n != 0) text += ", " + std::to_string(n) + " interrupted";
-  const auto instructions = count_operations(run.plan.plan).instructions;
+  const auto past = static_cast<std::uint64_t>(
+      std::ranges::count(run.operations, "resumed", &run::OperationState::outcome));
+  const auto instructions = count_operations(run.plan.plan).instructions - past;
   if (instructions != 0) text += ", " + count(instructions, "instruction") + " to do";
   return text;
 }

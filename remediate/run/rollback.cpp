@@ -44,6 +44,48 @@ Result<std::vector<OperationState*>> select(Run& run, const std::vector<std::str
   return selected;
 }
 
+/// Why there is nothing to put back of an operation, without its name.
+std::string nothing_to_restore(const OperationState& operation) {
+  if (operation.operation->action == plan::Action::instruct)
+    return "an instruction for a person: the tool changed nothing, so what that person did is "
+           "taken back by a person";
+  if (operation.state == State::restored)
+    return "back already: " + (operation.outcome == "restored" || operation.outcome.empty()
+                                   ? std::string("an earlier rollback put it back")
+                                   : "an earlier rollback ended with " + operation.outcome);
+  if (operation.state == State::planned) return "not begun: nothing was changed";
+  return "not done, and nothing of it is held" +
+         (operation.reason.empty() ? std::string() : ": " + operation.reason);
+}
+
+/// Of the operations that --only names: those with nothing to put back, and why; like ones
+/// together.
+std::vector<std::string> tell_left_out(const Run& run, const std::vector<std::string>& only) {
+  constexpr std::size_t named = 5, kinds = 20;
+  std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+  for (const OperationState& operation : run.operations) {
+    const plan::Operation& plan = *operation.operation;
+    if (std::ranges::find(only, plan.id) == only.end() &&
+        std::ranges::find(only, plan.indicator) == only.end())
+      continue;
+    if (plan.action != plan::Action::instruct && can_be_restored(operation)) continue;
+    const std::string why = nothing_to_restore(operation);
+    auto group = std::ranges::find_if(groups, [&](const auto& one) { return one.first == why; });
+    if (group == groups.end() && groups.size() == kinds) continue;
+    if (group == groups.end()) group = groups.insert(groups.end(), {why, {}});
+    group->second.push_back(plan.id);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [why, ids] : groups) {
+    std::string line;
+    for (std::size_t index = 0; index < std::min(ids.size(), named); ++index)
+      line += (index == 0 ? "" : ", ") + ids[index];
+    if (ids.size() > named) line += " and " + std::to_string(ids.size() - named) + " more";
+    lines.push_back(line + (ids.size() == 1 ? " is " : " are ") + why);
+  }
+  return lines;
+}
+
 /// Every selected operation is recorded as wanted before the first is touched, so that a crash
 /// does not forget the rest.
 Result<void> announce(Session& session, const std::vector<OperationState*>& selected) {
@@ -110,10 +152,15 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
   TRY_LET(Run run, load_run(store, name));
   TRY(require_evidence(store, run));
   TRY_LET(const std::vector<OperationState*> selected, select(run, options.only));
-  if (options.dry_run) return preview_rollback(store, root, run, selected, options);
-  if (selected.empty()) {
+  std::vector<std::string> left_out = tell_left_out(run, options.only);
+  if (options.dry_run || selected.empty()) {
     RunReport report = preview_rollback(store, root, run, selected, options);
-    report.notices = {"nothing of this run is left to be put back"};
+    if (!options.dry_run) report.notices.clear();
+    if (selected.empty())
+      left_out.insert(left_out.begin(), options.only.empty()
+                                            ? "nothing of this run is left to be put back"
+                                            : "nothing of what --only names is to be put back");
+    report.notices.insert(report.notices.begin(), left_out.begin(), left_out.end());
     return report;
   }
   TRY_LET(auto journal, reopen_journal(store, run.name, host));
@@ -132,6 +179,7 @@ Result<RunReport> rollback(host::Host& host, const Store& store, const host::Dir
     report.notices.push_back(std::to_string(given_up) +
                              " operation(s) of the run were not begun and will not be: make a new "
                              "plan for them");
+  std::ranges::move(left_out, std::back_inserter(report.notices));
   add_warnings(report, run);
   if (stopped) report.notices.push_back("stopped; `remediate resume " + run.name + "` continues");
   return only_selected(std::move(report), run);

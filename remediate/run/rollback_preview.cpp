@@ -13,6 +13,8 @@
 namespace remediate::run {
 namespace {
 
+constexpr std::uint64_t max_manifest_bytes = 256u << 20;
+
 struct Outlook {
   bool conflict = false;
   std::string reason;
@@ -24,7 +26,9 @@ class Preview {
  public:
   Preview(const Store& store, const host::Directory& root, const Run& run,
           const RollbackOptions& options)
-      : store_(store), root_(root), run_(run), options_(options) {}
+      : store_(store), root_(root), run_(run), options_(options), key_words_(key_words(run)) {}
+
+  [[nodiscard]] bool lacks_key() const { return lacks_key_; }
 
   [[nodiscard]] Outlook of(const OperationState& operation) {
     const std::string how = operation.state == State::finalized
@@ -35,7 +39,8 @@ class Preview {
     if (operation.entry.directory) {
       outlook = of_directory(*operation.entry.directory);
     } else if (operation.state == State::finalized && !key) {
-      outlook = {true, "only the sealed copy is left, and it needs --recovery-key"};
+      lacks_key_ = true;
+      return {true, "only the sealed copy is left, and it needs --recovery-key FILE" + key_words_};
     } else if (operation.operation->action != plan::Action::reset_setting &&
                operation.entry.metadata.privileged() &&
                options_.privileges == host::Privileges::strip) {
@@ -55,6 +60,18 @@ class Preview {
   }
 
  private:
+  /// Whose key opens the run's objects, by the manifest; the evidence was checked before.
+  static std::string key_words(const Run& run) {
+    const auto bytes = host::read_whole(*run.directory, "manifest.json", max_manifest_bytes);
+    if (!bytes) return {};
+    const auto manifest = quarantine::read_manifest(*bytes);
+    if (!manifest || manifest->recovery.empty()) return {};
+    std::string words;
+    for (const std::string& fingerprint : manifest->recovery)
+      words += (words.empty() ? "" : " or ") + fingerprint;
+    return ": the private key of the recovery certificate with the fingerprint (sha256) " + words;
+  }
+
   /// Why a file could not go back to its place as it looks now; empty when it could.
   std::string in_the_way(const OperationState& operation) const {
     const quarantine::Entry& entry = operation.entry;
@@ -130,6 +147,8 @@ class Preview {
   const host::Directory& root_;
   const Run& run_;
   const RollbackOptions& options_;
+  std::string key_words_;
+  bool lacks_key_ = false;
   std::map<RawPath, Version> versions_;
 };
 
@@ -150,6 +169,7 @@ RunReport preview_rollback(const Store& store, const host::Directory& root, cons
          operation->operation->address, outlook.conflict ? "would_conflict" : "would_restore",
          std::move(outlook.reason)});
   }
+  report.lacks_key = preview.lacks_key();
   auto without_files = lines_without_files(run, [&](const OperationState& one) {
     return std::ranges::find(selected, &one) != selected.end();
   });

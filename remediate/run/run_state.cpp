@@ -217,6 +217,8 @@ Result<Run> fold(plan::PlanFile plan, const journal::Contents& journal) {
     if (auto taken = take(run, by_id, record); !taken)
       return std::unexpected(std::move(taken).error().wrapped(
           "record " + std::to_string(record.sequence) + " of the journal"));
+  for (OperationState& operation : run.operations)
+    if (went_past(run, *operation.operation)) operation.outcome = "resumed";
   return run;
 }
 
@@ -284,6 +286,12 @@ Result<Run> load_run(const Store& store, const std::string& name) {
   return run;
 }
 
+bool went_past(const Run& run, const plan::Operation& operation) {
+  return operation.waits && std::ranges::any_of(run.stages, [&](const StageState& stage) {
+           return stage.operation == operation.id && stage.outcome == "passed";
+         });
+}
+
 const StageState* stands_at(const Run& run) {
   const bool stands = run.phase == "apply" && !run.closed && !run.stages.empty() &&
                       run.stages.back().outcome == "waiting";
@@ -315,6 +323,8 @@ std::string status_of(const Run& run, const std::string& phase) {
         continue;
       ++wanted;
       if (state == State::finalized) ++good;
+      // Too large to be sealed: that it stays held is what the plan said.
+      if (state == State::done && operation.entry.object.empty()) ++in_part;
     } else {
       ++wanted;
       if (state == State::done && (operation.outcome == "quarantined" ||

@@ -74,6 +74,8 @@ struct Run {
 /// Of a plan's signature file; empty without one.
 [[nodiscard]] std::string signature_digest(const std::string& signature);
 
+/// Whether this is an instruction that apply waited at and that a person resumed behind.
+[[nodiscard]] bool went_past(const Run& run, const plan::Operation& operation);
 /// What an apply stands still at until a person resumes it; null when it does not.
 [[nodiscard]] const StageState* stands_at(const Run& run);
 

@@ -238,7 +238,7 @@ Result<RunReport> close_phase(Session& session, const std::string& phase, bool i
   report.interrupted = interrupted;
   for (OperationState& operation : run.operations) {
     if (operation.operation->action == plan::Action::instruct) {
-      operation.outcome = "to_do";
+      operation.outcome = went_past(run, *operation.operation) ? "resumed" : "to_do";
       operation.reason = operation.operation->instruction;
     } else if (operation.state == State::captured && !(phase == "rollback" && operation.selected)) {
       operation.outcome = "held";

@@ -33,6 +33,8 @@ struct RunReport {
   std::vector<std::string> notices;
   /// All that was asked for is done, but other originals of the run are held without a sealed copy.
   bool only_unsealed = false;
+  /// A dry run: without the recovery key a rollback could not put back what is only sealed.
+  bool lacks_key = false;
 };
 
 /// How an apply is staged; both outlive the run. Without a plan there is one stage.

@@ -155,6 +155,8 @@ void SettingScan::observe_unread(const observe::FileObservation& file) {
   impl_->engine.observe_unread(file);
 }
 
+std::string_view SettingScan::raises_limit() const { return impl_->engine.raises_limit(); }
+
 std::uint64_t SettingScan::max_file_size(const observe::ScopeInstance& scope) const {
   return impl_->engine.max_file_size(scope);
 }

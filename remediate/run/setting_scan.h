@@ -30,6 +30,7 @@ class SettingScan final : public observe::Selector {
   [[nodiscard]] bool wants(const observe::ScopeInstance& scope, std::string_view below_scope,
                            std::uint64_t size) const override;
   [[nodiscard]] std::uint64_t max_file_size(const observe::ScopeInstance& scope) const override;
+  [[nodiscard]] std::string_view raises_limit() const override;
   void observe_unread(const observe::FileObservation& file) override;
   void observe(const observe::FileObservation& file, std::string_view content,
                const observe::TargetSource& target) override;

@@ -200,6 +200,11 @@ class Verifier {
       : host_(host), store_(store), options_(options) {}
 
   Result<VerifyReport> run(const std::string& wanted) {
+    if (const auto locked = store_.root().locked("lock"); locked && *locked) working_ = true;
+    if (working_)
+      notice("store",
+             "another instance works on it now, so what it is about may change while it is "
+             "checked: verify again when that one has ended");
     std::vector<std::string> names;
     if (wanted.empty()) {
       TRY_LET(names, store_.run_names());
@@ -237,7 +242,7 @@ class Verifier {
       return;
     }
     if (auto contents = read_contents(store_, *run)) {
-      if (contents->torn)
+      if (contents->torn && !working_)
         notice(name, "the journal ends in a torn record, as after a crash: `remediate resume " +
                          name + "`");
       if (auto head = check_head(store_, *run, *contents); !head)
@@ -251,7 +256,10 @@ class Verifier {
     } else {
       error(name + " journal", reason_of(contents.error()));
     }
-    if (!run->closed)
+    if (!run->closed && working_)
+      notice(name,
+             "it is not ended: the instance that works now does it, or it was interrupted before");
+    else if (!run->closed)
       notice(name, "it was interrupted: `remediate resume " + name + "` or `remediate rollback " +
                        name + "`");
     if (const std::size_t unsealed = held_unsealed(*run); run->closed && unsealed != 0)
@@ -428,6 +436,7 @@ class Verifier {
   VerifyReport report_;
   std::set<std::string> referenced_, chain_;
   bool incomplete_ = false;
+  bool working_ = false;  // somebody holds the store's lock
 };
 
 }  // namespace

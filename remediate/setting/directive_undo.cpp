@@ -5,6 +5,7 @@
 #include "remediate/base/try.h"
 #include "remediate/setting/diff.h"
 #include "remediate/setting/directives.h"
+#include "remediate/setting/redact.h"
 
 namespace remediate::setting {
 namespace {
@@ -113,36 +114,65 @@ class Merge {
   const Lines& current_;
 };
 
+std::string place_of(const Directive& directive) {
+  return joined(directive.inside, " / ") + " | " + directive.key;
+}
+
 /// Where a key is set, for the question whether somebody else set it meanwhile.
 std::multiset<std::string> settings_of(const DirectiveFile& file,
                                        const std::set<std::string>& keys) {
   std::multiset<std::string> out;
   for (const Directive& directive : file.directives) {
-    const std::string place = joined(directive.inside, " / ") + " | " + directive.key;
+    const std::string place = place_of(directive);
     if (keys.contains(place)) out.insert(place + " = " + joined(directive.arguments, "\n"));
   }
   return out;
 }
 
+/// What is set at one place, for people; a secret is only said to be one.
+std::string told_of(const DirectiveFile& file, const std::string& place,
+                    std::string_view secret = secret_mark) {
+  std::string out;
+  for (const Directive& directive : file.directives) {
+    if (place_of(directive) != place) continue;
+    out += out.empty() ? "" : ", ";
+    out += is_secret(directive) ? std::string(secret)
+                                : "'" + display(joined(directive.arguments, " "), 200) + "'";
+    if (out.size() > 600) return out + " and more";
+  }
+  return out.empty() ? "absent" : out;
+}
+
+/// Of a setting that is neither as it was before our change nor as our change left it.
+std::string changed_again(const DirectiveFile& old_file, const DirectiveFile& our_file,
+                          const DirectiveFile& now_file, const std::set<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (settings_of(our_file, {key}) == settings_of(now_file, {key})) continue;
+    const std::size_t bar = key.find(" | ");
+    const std::string place = (bar == 0 ? "" : key.substr(0, bar) + " / ") + key.substr(bar + 3);
+    return "a setting that was changed was changed again since: " + display(place, 200) + " was " +
+           told_of(old_file, key) + ", was changed to " + told_of(our_file, key) + " and is now " +
+           told_of(now_file, key, changed_secret_mark);
+  }
+  return "a setting that was changed was changed again since";
+}
+
 std::set<std::string> changed_keys(const DirectiveFile& a, const DirectiveFile& b) {
   std::multiset<std::string> seen;
   std::set<std::string> out;
-  const auto text = [](const Directive& directive) {
-    return joined(directive.inside, " / ") + " | " + directive.key;
-  };
-  const auto full = [&](const Directive& directive) {
-    return text(directive) + " = " + joined(directive.arguments, "\n");
+  const auto full = [](const Directive& directive) {
+    return place_of(directive) + " = " + joined(directive.arguments, "\n");
   };
   for (const Directive& directive : a.directives) seen.insert(full(directive));
   for (const Directive& directive : b.directives) {
     const auto twin = seen.find(full(directive));
     if (twin == seen.end())
-      out.insert(text(directive));
+      out.insert(place_of(directive));
     else
       seen.erase(twin);
   }
   for (const Directive& directive : a.directives)
-    if (seen.contains(full(directive))) out.insert(text(directive));
+    if (seen.contains(full(directive))) out.insert(place_of(directive));
   return out;
 }
 
@@ -160,8 +190,7 @@ Result<Edited> undo_directives(const Grammar& grammar, std::string_view before,
   if (settings_of(now_file, keys) == settings_of(old_file, keys))
     return describe_edit(now_file, now_file);  // somebody put it back already
   if (settings_of(now_file, keys) != settings_of(our_file, keys))
-    return conflict("a setting that was changed was changed again since: " +
-                    display(*keys.begin(), 200));
+    return conflict(changed_again(old_file, our_file, now_file, keys));
 
   TRY_LET(const std::string merged,
           Merge(lines_of(old_file), lines_of(our_file), lines_of(now_file)).run());

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import scene
@@ -70,7 +71,18 @@ class Shapes(Case):
         self.ok(self.scene.json(*arguments[:-1]), 0)
         for folder in ("d0", "d1"):
             (self.scene.root / f"www/{folder}/s{folder[1]}.php").unlink()
+        self.scene.harmless()
         self.ok(self.scene.json(*arguments), 0)
+        large = self.scene.write("www/large.php", b"")
+        os.truncate(large, (16 << 20) + 1)
+        document = self.ok(self.scene.json(*arguments), 3).json()
+        self.assertIn("too_large", [issue["kind"] for issue in document["issues"]])
+        self.ok(self.scene.json(*arguments[:-1]), 0)
+        self.scene.shell()
+        self.ok(self.scene.json(*arguments), 2)
+        shutil.rmtree(self.scene.root / "www")
+        document = self.ok(self.scene.json(*arguments), 3).json()
+        self.assertEqual(document["files_scanned"], 0)
 
     def test_plan_twice_differs_only_in_its_nonce_and_times(self):
         first, second = self.scene.make_plan(), self.scene.make_plan()

@@ -96,9 +96,13 @@ class InTheWay(Case):
         document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
         self.assertEqual(self.outcome(document), "would_restore")
         os.rename(self.scene.store / "keys" / "recovery.key", self.scene.base / "elsewhere.key")
-        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run")).json()
+        document = self.ok(self.scene.json("rollback", self.run_id, "--dry-run"), 6).json()
         self.assertEqual(self.outcome(document), "would_conflict")
-        self.assertIn("--recovery-key", self.reason(document))
+        self.assertIn("--recovery-key FILE", self.reason(document))
+        self.assertNotIn("--outbox", self.reason(document))
+        manifest = json.loads((self.scene.run_folder(self.run_id) / "manifest.json").read_text())
+        self.assertIn(manifest["recovery"][0], self.reason(document))
+        self.ok(self.scene.json("rollback", self.run_id), 6)
 
     def test_name_taken(self):
         self.first.write_bytes(b"a good page\n")

@@ -212,6 +212,7 @@ class VolatileDirectory final : public Directory {
     TRY(named({{name, &stat}}));
     return lock;
   }
+  Result<bool> locked(std::string_view name) const override { return inner_->locked(name); }
   std::string location() const override { return inner_->location(); }
 
  private:

@@ -396,4 +396,12 @@ Result<std::unique_ptr<Lock>> MemoryDirectory::lock(std::string_view name) const
   return std::make_unique<MemoryLock>(tree_, *node);
 }
 
+Result<bool> MemoryDirectory::locked(std::string_view name) const {
+  const std::scoped_lock guard(tree_->mutex);
+  const auto node = find("ask for the lock of", name);
+  if (!node && node.error().code == Code::not_found) return false;
+  if (!node) return std::unexpected(node.error());
+  return (*node)->locked;
+}
+
 }  // namespace remediate::host::memory

@@ -45,6 +45,7 @@ class MemoryDirectory final : public Directory, public LinkReader {
   [[nodiscard]] Result<std::uint32_t> inode_flags() const override;
   [[nodiscard]] Result<std::unique_ptr<Directory>> mount_top() const override;
   [[nodiscard]] Result<std::unique_ptr<Lock>> lock(std::string_view name) const override;
+  [[nodiscard]] Result<bool> locked(std::string_view name) const override;
   [[nodiscard]] std::string location() const override;
 
  private:

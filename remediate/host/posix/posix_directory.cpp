@@ -300,4 +300,17 @@ Result<std::unique_ptr<Lock>> PosixDirectory::lock(std::string_view name) const 
               "find the process that replaces it");
 }
 
+Result<bool> PosixDirectory::locked(std::string_view name) const {
+  const auto file = open_file(name, Access::read);
+  if (!file && file.error().code == Code::not_found) return false;
+  if (!file) return std::unexpected(file.error());
+  TRY_LET(const PosixFile* opened, same_host<PosixFile>(**file));
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (uninterrupted([&] { return ::fcntl(opened->descriptor(), F_OFD_GETLK, &whole); }) != 0)
+    return os_fail(errno, "ask for the lock of", path_to(name));
+  return whole.l_type != F_UNLCK;
+}
+
 }  // namespace remediate::host::posix

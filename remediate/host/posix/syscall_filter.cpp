@@ -112,8 +112,8 @@ constexpr std::array<std::uint64_t, 4> allowed_ioctls{TCGETS, TIOCGWINSZ, FIONRE
 // A character into the operator's terminal, or an attribute of a file.
 constexpr std::array<std::uint64_t, 4> deadly_ioctls{TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS,
                                                      FS_IOC_FSSETXATTR};
-constexpr std::array<std::uint64_t, 5> allowed_fcntls{F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC,
-                                                      F_DUPFD};
+constexpr std::array<std::uint64_t, 6> allowed_fcntls{F_OFD_GETLK, F_GETFD,         F_SETFD,
+                                                      F_GETFL,     F_DUPFD_CLOEXEC, F_DUPFD};
 constexpr std::uint64_t temporary = O_TMPFILE & ~O_DIRECTORY;
 constexpr std::array<std::uint64_t, 6> writing{O_WRONLY, O_RDWR,   O_CREAT,
                                                O_TRUNC,  O_APPEND, temporary};

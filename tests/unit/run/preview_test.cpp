@@ -54,9 +54,11 @@ TEST_CASE("a dry run tells what is in the way", "[preview]") {
   const auto nothing = [](Applied&) {};
   const std::vector<Case> cases = {
       {"nothing", plain, false, false, nothing, false, "from the hold; not tried now"},
-      {"only sealed", plain, true, false, nothing, true, "it needs --recovery-key; --outbox DIR"},
+      {"only sealed", plain, true, false, nothing, true,
+       "it needs --recovery-key FILE: the private key of"},
       {"only sealed, with the key", plain, true, true, nothing, false, "from the sealed object"},
-      {"a page only sealed", page, true, false, nothing, true, "it needs --recovery-key; --outbox"},
+      {"a page only sealed", page, true, false, nothing, true,
+       "it needs --recovery-key FILE: the private key of"},
       {"a page only sealed, with the key", page, true, true, nothing, false,
        "from the sealed object"},
       {"a setting only sealed", setting_file, true, false, nothing, true,

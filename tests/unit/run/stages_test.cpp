@@ -253,8 +253,14 @@ TEST_CASE("an instruction that waits stands between what is before and behind it
   CHECK(waiting.outcome == "waiting");
   CHECK(waiting.operation == plan::operation_id(before_it + 1));
   staged.check_whole(first.run);
+  const std::string wait = waiting.operation;
+  CHECK(operation(first, wait).outcome == "to_do");
   SECTION("resume is the leave") {
     const RunReport resumed = must(staged.world.resume(first.run));
+    CHECK(operation(resumed, wait).outcome == "resumed");
+    const Run loaded = staged.load(first.run);
+    CHECK(went_past(loaded, *loaded.operations[before_it].operation));
+    CHECK(loaded.operations[before_it].outcome == "resumed");
     CHECK_FALSE(resumed.interrupted);
     CHECK(resumed.status == "done");
     CHECK(staged.done(first.run) == 6);

@@ -149,6 +149,27 @@ TEST_CASE("a directive is reset to a clean copy of the file", "[directive]") {
       Code::ambiguous);
 }
 
+TEST_CASE("a conflict over a directive tells all three values and no secret", "[directive]") {
+  const auto conflict = [](const std::string& before, const std::string& after,
+                           const std::string& now) {
+    const auto undone = htaccess().undo(before, after, now);
+    REQUIRE_FALSE(undone);
+    CHECK(undone.error().code == Code::conflict);
+    return undone.error().message;
+  };
+  CHECK(conflict("php_value a one\n", "", "php_value a \"t\033wo\"\n") ==
+        "a setting that was changed was changed again since: php_value a was 'a one', was changed "
+        "to absent and is now 'a t\\x1bwo'");
+  const std::string secret =
+      conflict("SetEnv DB_PASSWORD one\n", "SetEnv DB_PASSWORD two\n", "SetEnv DB_PASSWORD six\n");
+  CHECK(secret.find("six") == std::string::npos);
+  CHECK(secret.find("one") == std::string::npos);
+  CHECK(secret.find("is now [secret, changed]") != std::string::npos);
+  CHECK(
+      conflict("<Files x>\nA b\n</Files>\n", "<Files x>\n</Files>\n", "<Files x>\nA c\n</Files>\n")
+          .find("since: files x / ") != std::string::npos);
+}
+
 TEST_CASE("an undo puts a directive back into its section, or says that it is gone",
           "[directive]") {
   const std::string before = "<Files a>\nSetHandler x\nOptions None\n</Files>\nB c\n";
