@@ -90,9 +90,8 @@ std::string inverse_of(const Operation& operation, bool sealed) {
       break;
   }
   if (!sealed)
-    return "rename back from the hold (same inode, no key needed), also after finalize: too large "
-           "to "
-           "be sealed, it stays held";
+    return "rename back from the hold (same inode, no key needed), also after finalize: "
+           "it is too large to be sealed and stays held";
   return "rename back from the hold (same inode, no key needed); after finalize: written anew from "
          "the sealed object with the recovery key";
 }

@@ -238,7 +238,8 @@ class Verifier {
       return;
     }
     if (run->phase.empty()) {
-      notice(name, "it was interrupted before its first record: nothing was done");
+      notice(name, working_ ? "it has no record yet: nothing was done"
+                            : "it was interrupted before its first record: nothing was done");
       return;
     }
     if (auto contents = read_contents(store_, *run)) {

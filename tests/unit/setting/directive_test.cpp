@@ -167,7 +167,7 @@ TEST_CASE("a conflict over a directive tells all three values and no secret", "[
   CHECK(secret.find("is now [secret, changed]") != std::string::npos);
   CHECK(
       conflict("<Files x>\nA b\n</Files>\n", "<Files x>\n</Files>\n", "<Files x>\nA c\n</Files>\n")
-          .find("since: files x / ") != std::string::npos);
+          .find(" / a was 'b', was changed to absent and is now 'c'") != std::string::npos);
 }
 
 TEST_CASE("an undo puts a directive back into its section, or says that it is gone",
