@@ -315,6 +315,7 @@ Result<RunReport> work_and_close(Session& session) {
     report.notices.push_back("the store has too little space to seal (" + session.lack_of_space +
                              "): originals are held only. Free some, then `remediate resume " +
                              session.run.name + "` seals them");
+  if (!stopped) std::ranges::move(unprotected_names(session), std::back_inserter(report.notices));
   std::ranges::move(session.notices, std::back_inserter(report.notices));
   if (stopped && session.notices.empty())
     report.notices.push_back("stopped; `remediate resume " + session.run.name +

@@ -30,6 +30,11 @@ std::uint32_t protection(const Metadata& metadata) {
   return metadata.inode_flags & (host::flag_immutable | host::flag_append_only);
 }
 
+bool is_taken(const OperationState& operation) {
+  return operation.state == State::captured || operation.state == State::sealed ||
+         operation.state == State::done;
+}
+
 class Batch {
  public:
   explicit Batch(Session& session) : session_(session) {}
@@ -186,9 +191,7 @@ class Batch {
   /// An earlier operation took this file under another of its names, and cleared its flags.
   [[nodiscard]] bool taken_by_another_name(const Metadata& metadata) const {
     return std::ranges::any_of(session_.run.operations, [&](const OperationState& other) {
-      const bool taken = other.state == State::captured || other.state == State::sealed ||
-                         other.state == State::done;
-      return taken && metadata.stat.links > 1 &&
+      return is_taken(other) && metadata.stat.links > 1 &&
              same_file(other.entry.metadata.stat.id, metadata.stat.id, false);
     });
   }
@@ -395,6 +398,34 @@ class Batch {
 };
 
 }  // namespace
+
+std::vector<std::string> unprotected_names(const Session& session) {
+  std::vector<std::string> told;
+  std::set<std::uint64_t> seen;
+  for (const OperationState& operation : session.run.operations) {
+    const quarantine::Entry& entry = operation.entry;
+    if (operation.operation->action != plan::Action::quarantine || !is_taken(operation) ||
+        protection(entry.metadata) == 0 || entry.metadata.stat.links < 2 ||
+        !seen.insert(entry.metadata.stat.id.inode).second)
+      continue;
+    const auto hold = session.hold_of(entry);
+    const auto file = hold ? (*hold)->open_file(entry.hold_name, host::Access::read)
+                           : std::unexpected(hold.error());
+    const auto now = file ? (*file)->metadata() : std::unexpected(file.error());
+    if (!now || protection(*now) == protection(entry.metadata)) continue;
+    const auto taken = std::ranges::count_if(session.run.operations, [&](const auto& other) {
+      return is_taken(other) && same_file(other.entry.metadata.stat.id, now->stat.id, false);
+    });
+    if (now->stat.links <= static_cast<std::uint64_t>(taken)) continue;
+    told.push_back(
+        operation.operation->id + " " + operation.operation->address +
+        ": its immutable or append-only flag is cleared, and " +
+        std::to_string(now->stat.links - static_cast<std::uint64_t>(taken)) +
+        " other name(s) of the file stay without it: a rollback sets it again, and after "
+        "finalize you can");
+  }
+  return told;
+}
 
 Result<void> remove_files(Session& session, std::span<OperationState*> batch) {
   return Batch(session).run(batch);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "remediate/run/session.h"
 
@@ -11,6 +13,10 @@ namespace remediate::run {
 /// state planned, intended (after a crash), captured or sealed; each ends with an outcome. An Error
 /// means that what is durable is unknown: stop and resume in a new process.
 [[nodiscard]] Result<void> remove_files(Session& session, std::span<OperationState*> batch);
+
+/// Of files that were taken by one of their names: which lost their immutable or append-only flag
+/// and have a name that stays, where the flag belonged as well.
+[[nodiscard]] std::vector<std::string> unprotected_names(const Session& session);
 
 inline constexpr std::size_t batch_files = 128;
 inline constexpr std::uint64_t batch_bytes = 64u << 20;

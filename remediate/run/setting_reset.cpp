@@ -87,7 +87,9 @@ class Exchange {
       hold_ = (*made)->directory.get();
       place_ = (*made)->place;
     }
-    return hold_ != nullptr;
+    if (hold_ == nullptr)
+      return unknown({Code::not_found, "its folder and its hold are gone", "look who took them"});
+    return true;
   }
 
   /// Nothing is recorded: the next resume or rollback looks again.

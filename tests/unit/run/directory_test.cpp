@@ -165,9 +165,9 @@ TEST_CASE("an object that was moved, or is gone, is left alone", "[directory]") 
 
 TEST_CASE("a lost answer is looked after, not guessed", "[directory]") {
   enum class Lost : std::uint8_t { request, answer, look };
-  enum class Then : std::uint8_t { resume, rollback, others };
+  enum class Then : std::uint8_t { resume, rollback, others, moved, gone };
   const Lost what = GENERATE(Lost::request, Lost::answer, Lost::look);
-  const Then then = GENERATE(Then::resume, Then::rollback, Then::others);
+  const Then then = GENERATE(Then::resume, Then::rollback, Then::others, Then::moved, Then::gone);
   Fixture fixture;
   World& world = *fixture.world;
   const plan::PlanFile plan = world.plan();
@@ -180,6 +180,15 @@ TEST_CASE("a lost answer is looked after, not guessed", "[directory]") {
   CHECK(operation(applied, address).outcome == "unknown");
   CHECK(fixture.value().has_value() == (what == Lost::request));
   fixture.calm();
+  if (then == Then::moved || then == Then::gone) {
+    if (then == Then::gone)
+      fixture.directory.objects.clear();
+    else
+      fixture.directory.objects.front().dn = "CN=elsewhere";
+    const RunReport resumed = must(world.resume(applied.run));
+    CHECK(operation(resumed, address).outcome == (then == Then::gone ? "vanished" : "changed"));
+    return;
+  }
   if (then == Then::others) {
     fixture.write("https://theirs");
     const RunReport resumed = must(world.resume(applied.run));

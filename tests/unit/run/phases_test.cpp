@@ -19,6 +19,12 @@ std::string id_of(const RichWorld& rich, const char* path) {
   return {};
 }
 
+std::string notices(const RunReport& report) {
+  std::string all;
+  for (const std::string& notice : report.notices) all += notice + "\n";
+  return all;
+}
+
 host::Identity booted_again(const host::Host& host) {
   host::Identity identity = host.identity();
   identity.boot_id = "boot-2";
@@ -193,6 +199,12 @@ TEST_CASE("a file whose rollback could not look at it is told by verify", "[phas
   }
   const auto seen = [&] { return findings(must(rich.world->verify())); };
   CHECK(seen().find("where a rollback could not check it") != std::string::npos);
+  for (const char* call : {"open_file", "stat", "read_at"}) {
+    const Before before(rich.host, call, "shell-b.php",
+                        [] { return Error{Code::io, "injected fault", ""}; });
+    CHECK(seen().find("where a rollback could not check it") == std::string::npos);
+    CHECK(before.done());
+  }
   const auto folder = rich.world->parent(plain);
   must(must(folder->open_file("shell-b.php", host::Access::read_write))->write_at(0, "X"));
   CHECK(seen().find("where a rollback could not check it") == std::string::npos);
@@ -202,6 +214,73 @@ TEST_CASE("a file whose rollback could not look at it is told by verify", "[phas
   CHECK_FALSE(must(rich.world->verify()).ok());
   rich.world->file(plain, std::string(9000, 'b'));  // another file with the bytes
   CHECK_FALSE(must(rich.world->verify()).ok());
+}
+
+TEST_CASE("finalize of a run that only holds says what is in the hold", "[phases]") {
+  RichWorld rich;
+  for (const plan::Operation& one : rich.plan.plan.operations)
+    if (one.action != plan::Action::instruct && !one.setting.directory &&
+        one.path.display() != plain)
+      rich.world->refused[one.path] = "a package owns it";
+  const std::string id = id_of(rich, plain);
+  {
+    const Before before(rich.host, "stat_entry", id, [&] {
+      const auto hold = must(rich.host.open_root("/base/store/hold/" + rich.run));
+      must(must(hold->open_file(id, host::Access::read_write))->write_at(0, rich.marker));
+      rich.world->file(plain, "others took its place");
+      return nothing();
+    });
+    must(rich.world->apply(*rich.approved));
+    REQUIRE(before.done());
+  }
+  const RunReport report = must(rich.world->finalize(rich.run));
+  INFO(text(report));
+  REQUIRE(report.operations.size() == 1);
+  CHECK(operation(report, id).outcome == "held");
+  CHECK(operation(report, id).reason.find("a file that was not approved is in the hold") !=
+        std::string::npos);
+  CHECK(held_somewhere(rich.host, "/base/store/hold", rich.marker, false));
+}
+
+TEST_CASE("finalize tells what a merged rollback left in the hold, and what it cannot look at",
+          "[phases]") {
+  RichWorld rich;
+  must(rich.world->apply(*rich.approved));
+  rich.write(setting_file, "<!-- later -->");
+  REQUIRE(must(rich.world->rollback(rich.run)).status == "done");
+  const std::string id = id_of(rich, setting_file);
+  CHECK(notices(must(rich.world->finalize(rich.run))).find("which is still there in clear") !=
+        std::string::npos);
+  const Before before(rich.host, "stat_entry", id,
+                      [] { return Error{Code::io, "injected fault", ""}; });
+  CHECK(notices(must(rich.world->finalize(rich.run)))
+            .find(id + ": its hold cannot be looked into for a held original") !=
+        std::string::npos);
+  CHECK(before.done());
+}
+
+TEST_CASE("a resume of a rollback whose calls fail is ended by another one", "[phases]") {
+  for (std::size_t at = 0;; ++at) {
+    INFO("call " << at);
+    RichWorld rich;
+    must(rich.world->apply(*rich.approved));
+    rich.world->stop = true;
+    REQUIRE(must(rich.world->rollback(rich.run)).interrupted);
+    rich.world->stop = false;
+    std::size_t count = 0;
+    rich.host.set_fault_hook([&](std::string_view, std::string_view) {
+      return count++ == at ? std::optional(Error{Code::io, "injected fault", ""}) : std::nullopt;
+    });
+    (void)rich.world->resume(rich.run);
+    rich.host.set_fault_hook({});
+    if (count <= at) break;
+    must(rich.world->resume(rich.run));
+    must(rich.world->rollback(rich.run));
+    CHECK(must(rich.world->verify()).ok());
+    Snapshot now = rich.world->snapshot();
+    for (const auto& [path, kept] : rich.before) now[path].flags = kept.flags;  // told: see [scene]
+    CHECK(difference(rich.before, now) == "");
+  }
 }
 
 }  // namespace remediate::run::test

@@ -145,4 +145,49 @@ TEST_CASE("a dry run after one operation came back is about the rest", "[preview
   CHECK(rest.operations.size() + 2 == rich.report.operations.size());  // and what a person does
 }
 
+TEST_CASE("what a dry run cannot look at is a conflict, or is left open", "[preview]") {
+  struct Case {
+    const char* path;
+    const char* call;
+    const char* name;
+    std::size_t number;
+    bool conflict;
+  };
+  // The folder of a file is only compared when it can be looked at.
+  const std::vector<Case> cases = {{page, "open_directory", "www", 1, true},
+                                   {page, "read_at", "login.php", 1, true},
+                                   {page, "open_file", "login.php", 1, true},
+                                   {plain, "open_directory", "www/sub", 1, true},
+                                   {plain, "stat_entry", "shell-b.php", 1, false}};
+  for (const Case& one : cases) {
+    INFO(one.call << " " << one.name);
+    Applied rich;
+    const Before before(
+        rich.host, one.call, one.name, [] { return Error{Code::io, "injected fault", ""}; },
+        one.number);
+    RollbackOptions options;
+    options.dry_run = true;
+    options.only = {rich.last_of(one.path)};
+    const RunReport seen = must(rich.world->rollback(rich.run, options));
+    INFO(text(seen));
+    CHECK(before.done());
+    CHECK(operation(seen, rich.last_of(one.path)).outcome ==
+          (one.conflict ? "would_conflict" : "would_restore"));
+  }
+}
+
+TEST_CASE("a dry run knows the copy that an earlier rollback put in place", "[preview]") {
+  Applied rich(true);
+  RollbackOptions options;
+  options.only = {rich.last_of(plain)};
+  options.recovery = rich.world->recovery();
+  {
+    const EndBefore end(rich.host, "sync_filesystem", "");
+    CHECK_FALSE(rich.world->rollback(rich.run, options));
+    REQUIRE(end.ended());
+  }
+  REQUIRE(rich.world->exists(plain));
+  CHECK(rich.look(rich.last_of(plain), true).outcome == "would_restore");
+}
+
 }  // namespace remediate::run::test

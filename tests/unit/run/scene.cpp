@@ -126,6 +126,12 @@ std::string name_of(const char* path) {
 
 }  // namespace
 
+std::string notices(const RunReport& report) {
+  std::string all;
+  for (const std::string& notice : report.notices) all += notice + "\n";
+  return all;
+}
+
 RollbackOptions only(RichWorld& rich, const char* path, bool key) {
   RollbackOptions options;
   options.only = {rich.last_of(path)};
@@ -169,6 +175,36 @@ void ended_behind(RichWorld& rich, const Act& act, const std::string& call, cons
   (void)act(rich);
   rich.host.set_fault_hook({});
   REQUIRE(behind);
+}
+
+void ended_in(RichWorld& rich, const std::string& id, State wanted) {
+  const auto dies_at = [](RichWorld& world, std::size_t call) {
+    std::size_t count = 0;
+    world.host.set_fault_hook([&](std::string_view, std::string_view) {
+      return count++ >= call ? std::optional(Error{Code::io, "the process ended", ""})
+                             : std::nullopt;
+    });
+    (void)applies(world);
+    world.host.set_fault_hook({});
+  };
+  const auto came = [&](RichWorld& world) {
+    const auto store = world.world->open_store();
+    if (must(store->run_names()).empty()) return false;
+    const Run run = must(load_run(*store, world.run));
+    return std::ranges::any_of(run.operations, [&](const OperationState& one) {
+      return one.operation->id == id && one.state == wanted;
+    });
+  };
+  static std::map<std::pair<std::string, State>, std::size_t> known;  // every world is the same
+  auto call = known.find({id, wanted});
+  for (std::size_t at = 0; call == known.end() && at < 2000; ++at) {
+    RichWorld tried;
+    dies_at(tried, at);
+    if (came(tried)) call = known.emplace(std::pair(id, wanted), at).first;
+  }
+  REQUIRE(call != known.end());
+  dies_at(rich, call->second);
+  REQUIRE(came(rich));
 }
 
 void change_held_mode(RichWorld& rich, const char* path) {
@@ -218,10 +254,12 @@ void play(const Scene& scene) {
     const std::string last = rich.last_of(scene.victim), name = name_of(scene.victim);
     for (std::size_t number = 0; number < calls.size(); ++number)
       if (calls[number].name.starts_with(id) || calls[number].name.starts_with(last) ||
-          calls[number].name == name)
+          calls[number].name == name ||
+          (scene.other_name != nullptr && calls[number].name == scene.other_name))
         for (std::size_t at = number - std::min<std::size_t>(number, 3);
              at < std::min(calls.size(), number + 6); ++at)
-          if (at == number || calls[at].name.empty()) near.insert(at);
+          if (at == number || calls[at].name.empty() || calls[at].name.ends_with(".jsonl"))
+            near.insert(at);
   }
   std::size_t tries = 0;
   std::string problems;

@@ -21,7 +21,10 @@ struct Scene {
   Act act;
   Others others{};
   bool same_end = true;  // else who acts between two calls decides where what they wrote ends
+  const char* other_name = nullptr;  // calls of that name concern the victim too
 };
+
+[[nodiscard]] std::string notices(const RunReport& report);
 
 /// Plays the scene once for each call that concerns the victim.
 void play(const Scene& scene);
@@ -38,6 +41,8 @@ void finalized(RichWorld& rich);
 void ended(RichWorld& rich, const Act& act, const std::string& call, const std::string& name);
 void ended_behind(RichWorld& rich, const Act& act, const std::string& call, const std::string& name,
                   const std::function<void()>& others = {});
+/// The process of an apply ends as soon as an operation has come to a state.
+void ended_in(RichWorld& rich, const std::string& id, State wanted);
 void change_held_mode(RichWorld& rich, const char* path);
 /// Others act once, right before a call that is of the file's first operation with this suffix, or
 /// of its name where the suffix is "".

@@ -1,7 +1,6 @@
 #include "scene.h"
 
 namespace remediate::run::test {
-
 TEST_CASE("a call that fails while a file is put back changes nothing in the end",
           "[sweep][scene]") {
   const std::vector<Scene> scenes = {
@@ -18,12 +17,38 @@ TEST_CASE("a call that fails while a file is put back changes nothing in the end
        },
        rolls_back(twin)},
       {"only its sealed copy is left", plain, finalized, rolls_back(plain, true)},
-      {"only its sealed copy is left, another name is back", twin,
+      {"only its sealed copy is left, and its hold is gone", plain,
+       [](RichWorld& rich) {
+         finalized(rich);
+         must(must(rich.host.open_root("/base/store/hold"))
+                  ->rename(rich.run, *must(rich.host.make_root("/base/aside")), "hold"));
+       },
+       rolls_back(plain, true)},
+      {"only its sealed copy is left, and its bytes were put there by hand", plain,
+       [](RichWorld& rich) {
+         finalized(rich);
+         const std::string bytes(9000, 'b');
+         rich.world->file(plain, bytes, 0600);
+       },
+       rolls_back(plain, true)},
+      {"a finalize ended when the held file was removed", plain,
+       [](RichWorld& rich) {
+         applied(rich);
+         ended_behind(
+             rich, [](RichWorld& world) { return world.world->finalize(world.run); }, "remove_file",
+             rich.first_of(plain));
+       },
+       rolls_back(plain, true)},
+      {"only its sealed copy is left, another name is back",
+       twin,
        [](RichWorld& rich) {
          finalized(rich);
          must(rich.world->rollback(rich.run, only(rich, shell, true)));
        },
-       rolls_back(twin, true)},
+       rolls_back(twin, true),
+       {},
+       true,
+       "shell-a.php"},
       {"only its sealed copy is left, the folder of the other name is gone", shell,
        [](RichWorld& rich) {
          finalized(rich);
@@ -44,8 +69,8 @@ TEST_CASE("a call that fails while a file is put back changes nothing in the end
        },
        rolls_back(plain, true)},
   };
-  const std::size_t number = GENERATE(range<std::size_t>(0, 7));
-  REQUIRE(scenes.size() == 7);
+  const std::size_t number = GENERATE(range<std::size_t>(0, 10));
+  REQUIRE(scenes.size() == 10);
   play(scenes.at(number));
 }
 

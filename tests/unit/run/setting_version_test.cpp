@@ -72,6 +72,7 @@ TEST_CASE("a change that is not as it was approved makes no version", "[setting_
   CHECK(check_difference(unknown, rich.bytes, after).error().code == Code::bad_input);
   CHECK(undo_version(unknown, rich.bytes, after, after).error().code == Code::bad_input);
   CHECK_FALSE(check_difference(rich.reset, rich.bytes, "no configuration <"));
+  CHECK(check_difference(rich.reset, after, rich.bytes).error().code == Code::changed);
   CHECK_FALSE(undo_version(rich.reset, rich.bytes, after, "no configuration <"));
   CHECK_FALSE(edit_version(*rich.root, rich.reset, "no configuration <"));
 }
@@ -86,6 +87,11 @@ TEST_CASE("a baseline that is gone or was changed resets nothing", "[setting_ver
   edit.baseline_sha256 = rich.world->sha256("etc-iis/baseline.config");
   one.setting.edits.push_back(edit);  // looked at once
   CHECK(check_baselines(*rich.root, one));
+  {
+    const Before before(rich.host, "read_at", "baseline.config",
+                        [] { return Error{Code::io, "injected fault", ""}; });
+    CHECK(check_baselines(*rich.root, one).error().code == Code::io);
+  }
   // A baseline without the element takes it away: the very bytes that were approved.
   CHECK(crypto::sha256_hex(must(edit_version(*rich.root, one, rich.bytes))) ==
         rich.reset.setting.after_sha256);

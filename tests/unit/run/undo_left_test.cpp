@@ -1,4 +1,4 @@
-#include "rich_world.h"
+#include "scene.h"
 
 // What an undo that was cut off, and others, left in the hold under the names of an undo.
 
@@ -179,6 +179,220 @@ TEST_CASE("a rollback that is stopped is continued by resume", "[undo_left]") {
   rich.world->stop = false;
   CHECK(must(rich.world->resume(rich.run)).status == "done");
   CHECK(difference(rich.before, rich.world->snapshot()).empty());
+}
+
+namespace {
+
+std::optional<Error> nothing() { return std::nullopt; }
+
+bool says(const OperationReport& one, const std::string& outcome, const std::string& words) {
+  INFO(one.outcome << ": " << one.reason);
+  CHECK(one.outcome == outcome);
+  return one.reason.find(words) != std::string::npos;
+}
+OperationReport back(RichWorld& rich, const char* path, bool key, const std::string& outbox = "") {
+  RollbackOptions options = only(rich, path, key);
+  options.outbox = outbox;
+  const RunReport report = must(rich.world->rollback(rich.run, options));
+  INFO(text(report));
+  return operation(report, rich.last_of(path));
+}
+void append(const host::File& reader, host::File& writer, const std::string& bytes) {
+  must(writer.write_at(must(reader.stat()).size, bytes));
+}
+std::unique_ptr<host::Directory> aside(RichWorld& rich) {
+  return must(rich.host.make_root("/base/aside"));
+}
+
+}  // namespace
+
+TEST_CASE("an error that says that others were there is a conflict", "[undo_left]") {
+  for (const Code code : {Code::changed, Code::conflict, Code::ambiguous, Code::io}) {
+    INFO(code_name(code));
+    RichWorld rich;
+    applied(rich);
+    {
+      const Before before(rich.host, "stat", "login.php",
+                          [&] { return Error{code, "injected fault", ""}; });
+      CHECK(says(back(rich, page, false), code == Code::io ? "failed" : "conflict",
+                 "injected fault"));
+      CHECK(before.done());
+    }
+    CHECK(rich.world->read(page) == good_page);
+    CHECK(back(rich, page, false).outcome == "restored");
+  }
+}
+
+TEST_CASE("without its folder and its hold a page goes to the outbox from its sealed copy",
+          "[undo_left]") {
+  RichWorld rich;
+  applied(rich);
+  must(must(rich.host.open_root("/base/target"))->rename("www", *aside(rich), "www"));
+  must(must(rich.host.open_root("/base/store/hold"))->rename(rich.run, *aside(rich), "hold"));
+  CHECK(says(back(rich, page, false), "conflict", "its folder is gone: nothing was done"));
+  CHECK(says(back(rich, page, true, "/base/outbox"), "in_outbox", "/base/outbox"));
+  CHECK(held_somewhere(rich.host, "/base/outbox", bad_page, true));
+}
+
+TEST_CASE("a finalized original that somebody had linked and puts back is known by its bytes",
+          "[undo_left]") {
+  const bool written = GENERATE(false, true);
+  RichWorld rich;
+  applied(rich);
+  const auto held = must(rich.hold()->open_file(rich.first_of(page), host::Access::read_write));
+  must(aside(rich)->link_file(*held, "linked"));
+  must(rich.world->finalize(rich.run));
+  rich.take_away(page);
+  must(aside(rich)->rename("linked", *rich.world->parent(page), "login.php"));
+  if (written) append(*held, *held, rich.marker);
+  const OperationReport told = back(rich, page, true);
+  CHECK(says(told, written ? "conflict" : "restored", written ? "others changed the file" : ""));
+  CHECK(rich.world->read(page) == (written ? bad_page + rich.marker : bad_page));
+}
+
+TEST_CASE("a copy in the place of the held page is not the original", "[undo_left]") {
+  RichWorld rich;
+  applied(rich);
+  const std::string id = rich.first_of(page);
+  must(rich.hold()->rename(id, *aside(rich), "held"));
+  must(must(rich.hold()->create_file(id, 0600))->write_at(0, std::string(bad_page)));
+  CHECK(says(back(rich, page, false), "failed", "the held original is not what was captured"));
+  CHECK(rich.world->read(page) == good_page);
+}
+
+TEST_CASE("others who write to the version that is displaced find it in the hold", "[undo_left]") {
+  const bool sealed = GENERATE(false, true);
+  const bool degraded = GENERATE(false, true);
+  if (sealed && degraded) return;
+  INFO((sealed ? "from the sealed copy" : degraded ? "with another mode" : "the original"));
+  RichWorld rich;
+  applied(rich);
+  if (sealed) must(rich.world->finalize(rich.run));
+  const std::string id = rich.first_of(page);
+  // The folder's flush comes behind the exchange and the look at what was displaced.
+  bool exchanged = false, wrote = false, busy = false;
+  const auto act = [&](std::string_view call, std::string_view name) -> std::optional<Error> {
+    if (busy || wrote) return std::nullopt;
+    exchanged = exchanged || (call == "exchange" && name.starts_with(id));
+    if (!exchanged || call != "sync" || !name.empty()) return std::nullopt;
+    wrote = busy = true;
+    const std::string left = id + (sealed ? ".undo-1" : ".back");
+    const auto file = must(rich.hold()->open_file(left, host::Access::read_write));
+    append(*file, *file, rich.marker);
+    if (degraded) {
+      rich.world->protect(page, 0);
+      const auto there =
+          must(rich.world->parent(page)->open_file("login.php", host::Access::read_write));
+      Metadata metadata = must(there->metadata());
+      metadata.stat.mode = 0606;
+      metadata.stat.owner = 7;
+      must(there->restore_metadata(metadata, host::Privileges::keep));
+    }
+    busy = false;
+    return std::nullopt;
+  };
+  rich.host.set_fault_hook(act);
+  const OperationReport told = back(rich, page, sealed);
+  rich.host.set_fault_hook({});
+  CHECK(wrote);
+  CHECK(says(told, degraded ? "restored_degraded" : "restored",
+             "others wrote to the version that was displaced: it stays in the hold"));
+  CHECK(rich.world->read(page) == bad_page);
+  CHECK(held_somewhere(rich.host, "/base/store/hold", rich.marker, false));
+}
+
+TEST_CASE("a place that others empty between two exchanges gets its version back", "[undo_left]") {
+  const bool flagged = GENERATE(true, false);
+  RichWorld rich;
+  if (!flagged) {
+    rich.world->protect(page, 0);
+    rich.before = rich.world->snapshot();
+    rich.plan = rich.world->plan();
+    rich.approved.emplace(rich.world->approve(rich.plan));
+    rich.run = run_name(rich.plan.plan);
+  }
+  applied(rich);
+  const std::string id = rich.first_of(page);
+  std::size_t exchanges = 0;
+  bool busy = false;
+  rich.host.set_fault_hook([&](std::string_view call, std::string_view name) {
+    if (busy || call != "exchange" || name != id + ".back") return nothing();
+    busy = true;
+    if (++exchanges == 1)
+      rich.replace(page, rich.marker);
+    else
+      rich.take_away(page);
+    busy = false;
+    return nothing();
+  });
+  const OperationReport told = back(rich, page, false);
+  rich.host.set_fault_hook({});
+  CHECK(exchanges == 2);
+  CHECK(says(told, "conflict", "written to during the exchange"));
+  CHECK(rich.world->read(page) == rich.marker);
+  CHECK(rich.hold()->stat_entry(id));
+  CHECK(must(rich.world->verify()).ok());
+}
+
+TEST_CASE("a sealed copy that is gone puts nothing back", "[undo_left]") {
+  RichWorld rich;
+  finalized(rich);
+  const auto objects = must(rich.host.open_root("/base/store/objects"));
+  std::vector<std::string> names;
+  must(objects->each_entry([&](std::string_view name, FileKind) {
+    names.emplace_back(name);
+    return true;
+  }));
+  for (const std::string& name : names) must(objects->rename(name, *aside(rich), name));
+  CHECK(back(rich, page, true).outcome == "failed");
+  CHECK(rich.world->read(page) == good_page);
+  for (const std::string& name : names) must(aside(rich)->rename(name, *objects, name));
+  CHECK(back(rich, page, true).outcome == "restored");
+}
+
+TEST_CASE("a new version that others write to while it is given up stays in the hold",
+          "[undo_left]") {
+  RichWorld rich;
+  const std::string name = rich.first_of(page) + ".new";
+  bool refused = false, wrote = false, busy = false;
+  const auto act = [&](std::string_view call, std::string_view of) -> std::optional<Error> {
+    if (busy || of != name) return std::nullopt;
+    if (call == "exchange") {
+      refused = true;
+      return Error{Code::unsupported, "injected fault", ""};
+    }
+    if (refused && !wrote && call == "stat_entry") {
+      wrote = busy = true;
+      const auto file = must(rich.hold()->open_file(name, host::Access::read_write));
+      append(*file, *file, rich.marker);
+      busy = false;
+    }
+    return std::nullopt;
+  };
+  rich.host.set_fault_hook(act);
+  rich.host.set_look_hook(act);
+  const RunReport report = must(applies(rich));
+  rich.host.set_fault_hook({});
+  rich.host.set_look_hook({});
+  INFO(text(report));
+  CHECK(wrote);
+  CHECK(operation(report, rich.first_of(page)).outcome == "held");
+  CHECK(held_somewhere(rich.host, "/base/store/hold", rich.marker, false));
+  CHECK(rich.world->read(page) == bad_page);
+  CHECK(must(rich.world->verify()).ok());
+}
+
+TEST_CASE("a page whose folder and hold are both gone is told to be out of reach", "[undo_left]") {
+  RichWorld rich;
+  ended_in(rich, rich.first_of(page), State::captured);
+  must(must(rich.host.open_root("/base/target"))->rename("www", *aside(rich), "www"));
+  must(must(rich.host.open_root("/base/store/hold"))->rename(rich.run, *aside(rich), "hold"));
+  const RunReport report = must(resumes(rich));
+  INFO(text(report));
+  const OperationReport& told = operation(report, rich.first_of(page));
+  CHECK(told.outcome != "replaced");
+  CHECK(told.reason.find("its folder and its hold are gone") != std::string::npos);
+  CHECK(held_somewhere(rich.host, "/base/aside", bad_page, true));
 }
 
 }  // namespace remediate::run::test
