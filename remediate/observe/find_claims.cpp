@@ -17,6 +17,9 @@ Key key_of(const FileId& id) { return {id.device, id.inode}; }
 constexpr std::size_t max_store_files = 1'000'000;
 /// Another name of a held file is a target like any other: holding it too loses nothing.
 constexpr std::string_view held_folder = "hold";
+/// At the top of a mount; see quarantine/vault.
+constexpr std::string_view hold_prefix = ".remediate-hold-";
+constexpr std::string_view store_file = "store.json";
 
 struct Place {
   std::string folder;
@@ -38,6 +41,7 @@ class Finder {
     find_own_files();
     find_processes();
     find_store();
+    find_evidence();
     find_packages();
     return std::move(claims_);
   }
@@ -132,6 +136,49 @@ class Finder {
     return inside;
   }
 
+  /// Holds, and stores of other cases. Nobody but their owner may reach into them: a name alone
+  /// would let whoever plants a file put it out of reach.
+  void find_evidence() {
+    for (const RawPath& file : question_.files)
+      if (const std::string whose = evidence(file.parent()); !whose.empty())
+        claims_.tool.try_emplace(file, whose);
+  }
+
+  /// Why the folder, or one above it, is the tool's; empty when it is not.
+  std::string evidence(const RawPath& folder) {
+    if (folder.is_root()) return {};
+    if (const auto known = evidence_.find(folder); known != evidence_.end()) return known->second;
+    std::string whose = evidence_in(folder);
+    if (whose.empty()) whose = evidence(folder.parent());
+    evidence_.emplace(folder, whose);
+    return whose;
+  }
+  std::string evidence_in(const RawPath& folder) {
+    const bool named = folder.name().starts_with(hold_prefix);
+    const auto opened = question_.root.open_directory(folder, host::Mounts::cross);
+    const auto stat = opened ? (*opened)->stat() : std::unexpected(opened.error());
+    if (!stat) {
+      if (named)
+        not_looked_up(folder.display(), "it has the name of a hold: " + stat.error().text());
+      return {};
+    }
+    const bool is_private =
+        (stat->mode & 077u) == 0 && (stat->owner == 0 || stat->owner == host_.user());
+    if (named && !is_private)
+      not_looked_up(folder.display(),
+                    "it has the name of a hold of this tool, but it belongs to user " +
+                        std::to_string(stat->owner) +
+                        " or others can reach into it: it is taken for a folder like any other. "
+                        "Look at who made it");
+    if (!is_private) return {};
+    if (named) return "it lies in a hold of this tool";
+    const auto mark = (*opened)->stat_entry(store_file);
+    const auto held = (*opened)->stat_entry(held_folder);
+    if (!mark || mark->kind != FileKind::regular || !held || held->kind != FileKind::directory)
+      return {};
+    return "it belongs to a store of this tool, " + folder.display();
+  }
+
   /// Only a file with several names can be a file of the store under another one.
   void find_links_of(const host::Directory& store) {
     std::size_t seen = 0;
@@ -187,6 +234,7 @@ class Finder {
   Claims claims_;
   std::map<Key, std::vector<const RawPath*>> files_;
   std::map<RawPath, bool> within_;
+  std::map<RawPath, std::string> evidence_;
   bool linked_ = false;
 };
 

@@ -7,10 +7,26 @@
 
 namespace remediate::plan {
 
+/// Nothing for what a web user could spell by the names of folders: only the policy's own words.
+static std::optional<RawPath> literal_folder(const std::string& pattern) {
+  if (pattern.find_first_of("*?[{\\") != std::string::npos) return std::nullopt;
+  auto path = RawPath::parse(pattern);
+  return path ? std::optional(std::move(*path)) : std::nullopt;
+}
+
+bool Guards::Protected::covers(const RawPath& path) const {
+  if (glob.matches(path.bytes())) return true;
+  if (!folder) return false;
+  for (RawPath above = path.parent(); !above.is_root(); above = above.parent())
+    if (ascii_iequals(above.bytes(), folder->bytes())) return true;
+  return false;
+}
+
 Guards::Guards(const Policy& policy, const Survey& survey) : policy_(policy), survey_(survey) {
   const auto add = [&](const std::string& pattern, bool by_policy) {
     if (auto glob = match::Glob::parse(pattern, true))
-      protected_.push_back({pattern, std::move(*glob), by_policy});
+      protected_.push_back({pattern, std::move(*glob), by_policy,
+                            by_policy ? literal_folder(pattern) : std::nullopt});
     else
       bad_globs_.push_back(pattern);
   };
@@ -33,8 +49,6 @@ std::optional<std::string> Guards::against_place(const RawPath& path,
   if (const auto own = claims.tool.find(path); own != claims.tool.end())
     return own->second + ": never touched";
   if (survey_.store && path.within(*survey_.store)) return "it belongs to the tool's own store";
-  for (const std::string_view component : path.components())
-    if (component.starts_with(".remediate-hold-")) return "it lies in a hold of this tool";
   if (const auto process = claims.processes.find(path); process != claims.processes.end())
     return process->second +
            " runs it or has loaded it: stop that process first (find out who started it), then "
@@ -49,8 +63,7 @@ std::optional<std::string> Guards::against_removal(const RawPath& path,
                                                    const observe::TargetFacts& facts) const {
   if (auto reason = against_place(path, facts.filesystem)) return reason;
   for (const Protected& entry : protected_)
-    if (entry.glob.matches(path.bytes()))
-      return "protected path (" + display(entry.pattern) + "): never removed";
+    if (entry.covers(path)) return "protected path (" + display(entry.pattern) + "): never removed";
   if (facts.metadata.stat.kind != FileKind::regular)
     return "it is a " + std::string(kind_name(facts.metadata.stat.kind)) + ", not a regular file";
   return against_package(path);
@@ -102,7 +115,7 @@ std::optional<std::string> Guards::against_edit(const RawPath& path,
                                                 const Precondition& precondition) const {
   if (auto reason = against_place(path, precondition.filesystem)) return reason;
   for (const Protected& entry : protected_)
-    if (entry.by_policy && entry.glob.matches(path.bytes()))
+    if (entry.by_policy && entry.covers(path))
       return "protected by the host's policy (" + display(entry.pattern) + "): never changed";
   return against_links(precondition.metadata);
 }

@@ -39,6 +39,8 @@ class Guards {
     std::string pattern;
     match::Glob glob;
     bool by_policy = false;
+    std::optional<RawPath> folder;  // that a pattern without wildcards may name: all below it too
+    [[nodiscard]] bool covers(const RawPath& path) const;
   };
   const Policy& policy_;
   const Survey& survey_;

@@ -199,6 +199,26 @@ Result<void> read_stages(const Json& json, Policy& policy) {
   return {};
 }
 
+/// What can match no path would protect nothing, silently.
+Result<void> check_pattern(const char* key, const std::string& pattern, bool ignore_case) {
+  constexpr const char* remedy =
+      "write it from the root, as in var/www/**; docs/policy-reference.md tells the syntax";
+  const auto wrong = [&](const std::string& why) {
+    return fail(Code::bad_input, "policy: " + std::string(key) + ": " + why, remedy);
+  };
+  if (auto glob = match::Glob::parse(pattern, ignore_case); !glob)
+    return wrong(glob.error().message);
+  for (std::string_view rest = pattern;;) {
+    const std::size_t end = std::min(rest.find('/'), rest.size());
+    const std::string_view component = rest.substr(0, end);
+    if (component.empty() || component == "." || component == "..")
+      return wrong("the pattern " + display(pattern, 200) +
+                   " matches no path: it has an empty component, '.' or '..'");
+    if (end == rest.size()) return {};
+    rest.remove_prefix(end + 1);
+  }
+}
+
 Result<void> read_vault(const Json& json, Policy& policy) {
   JsonReader reader(json, "/vault");
   TRY_LET(policy.recovery_files, strings(reader, "recovery"));
@@ -237,24 +257,23 @@ Result<Policy> parse_policy(std::string_view bytes, std::string_view what) {
     TRY(read_stages(*section, policy));
   }
   TRY_LET(policy.allowed_roots, strings(reader, "allowed_roots"));
+  if (reader.has("allowed_roots") && policy.allowed_roots.empty())
+    return fail(Code::bad_input, "policy: /allowed_roots is empty: no root would be allowed",
+                "name the roots, or leave the key out to allow all");
   for (const std::string& root : policy.allowed_roots)
     if (!root.starts_with('/'))
       return fail(Code::bad_input, "policy: /allowed_roots holds a path that is not absolute",
                   "write absolute paths");
   TRY_LET(policy.protected_globs, strings(reader, "protected"));
   for (const std::string& pattern : policy.protected_globs)
-    if (auto glob = match::Glob::parse(pattern, true); !glob)
-      return fail(Code::bad_input, "policy: /protected: " + glob.error().message,
-                  "correct the pattern; docs/policy-reference.md tells the syntax");
+    TRY(check_pattern("/protected", pattern, true));
   TRY_LET(policy.allowed_filesystems, strings(reader, "allowed_filesystems"));
   if (reader.has("allow_hard_links")) {
     TRY_LET(policy.allow_hard_links, reader.boolean("allow_hard_links"));
   }
   TRY_LET(policy.allow_package_files, strings(reader, "allow_package_files"));
   for (const std::string& pattern : policy.allow_package_files)
-    if (auto glob = match::Glob::parse(pattern, false); !glob)
-      return fail(Code::bad_input, "policy: /allow_package_files: " + glob.error().message,
-                  "correct the pattern; docs/policy-reference.md tells the syntax");
+    TRY(check_pattern("/allow_package_files", pattern, false));
   TRY(reader.done());
   return policy;
 }

@@ -392,6 +392,43 @@ class Guards(Case):
             for name in kept:
                 self.assertIn("protected path", self.excluded(name, plan))
 
+    # Evidence of the tool, and what only looks like it.
+
+    def test_the_name_of_a_hold_protects_no_shell(self):
+        shells = ["www/.remediate-hold-evil/a.php", "www/x/.remediate-hold-/b.php",
+                  "www/.remediate-hold-c.php"]
+        for shell in shells:
+            self.scene.shell(shell)
+        (self.scene.root / shells[0]).parent.chmod(0o755)
+        os.chown((self.scene.root / shells[1]).parent, 65534, 65534)
+        (self.scene.root / shells[1]).parent.chmod(0o700)
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), sorted(shells))
+        told = {entry["where"]: entry["reason"] for entry in plan["issues"]
+                if entry["kind"] == "not_looked_up"}
+        self.assertIn("has the name of a hold", told["www/.remediate-hold-evil"])
+        self.assertIn("belongs to user 65534", told["www/x/.remediate-hold-"])
+        # Where nobody else reaches into it, it is one.
+        os.chown((self.scene.root / shells[1]).parent, 0, 0)
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), sorted([shells[0], shells[2]]))
+        self.assertIn("lies in a hold of this tool", self.excluded(shells[1], plan))
+
+    def test_the_store_of_another_case_stays(self):
+        self.scene.playbooks = [self.scene.base / "book.json"]
+        book = careless()
+        book["scopes"][0]["include"] = ["**"]
+        self.scene.playbooks[0].write_text(json.dumps(book))
+        self.scene.shell("www/control.php")
+        other = self.scene.root / "www/case7"
+        self.ok(self.scene.execute(self.scene.command("init", store=other)))
+        self.assertTrue((other / "store.json").exists())
+        plan = self.scene.make_plan()
+        self.assertEqual(self.planned(plan), ["www/control.php"])
+        self.assertIn("belongs to a store of this tool", self.excluded("www/case7/store.json", plan))
+        (other).chmod(0o755)  # anybody's folder is nobody's store
+        self.assertIn("www/case7/store.json", self.planned())
+
 
 class StoreElsewhere(Case):
     def test_the_store_seen_through_another_mount_stays(self):

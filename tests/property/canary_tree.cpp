@@ -168,6 +168,9 @@ bool make_canary_tree(const std::string& root, const std::string& outside) {
         static_cast<ssize_t>(canary.content.size()))
       check(-1, canary.path);
   }
+  // A hold is told by who can reach into it.
+  const Place hold(top, "srv/www/site/.remediate-hold-0123456789abcdef");
+  check(::fchmodat(hold.folder(), hold.name(), 0700, 0), "chmod");
   link(top, "etc/shadow", "srv/www/site/uploads/shadow.php");
   link(top, "Windows/System32/config/SAM", "inetpub/wwwroot/aspnet_client/sam.aspx");
   const Place to_etc(top, "srv/www/site/etc");

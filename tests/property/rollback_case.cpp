@@ -109,8 +109,16 @@ playbook::Playbook playbook_for(const MadeTree& tree) {
   return made;
 }
 
-bool named_like_a_hold(const std::string& path) {
-  return ("/" + path).find("/.remediate-hold-") != std::string::npos;
+/// Below a folder with the name of a hold that nobody else can reach into: then it is one.
+bool in_a_hold(const Tree& tree, const std::string& path) {
+  for (std::size_t end = path.find('/'); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string folder = path.substr(0, end);
+    const auto entry = tree.find(folder);
+    if (folder.substr(folder.rfind('/') + 1).starts_with(".remediate-hold-") &&
+        entry != tree.end() && (entry->second.mode & 077u) == 0 && entry->second.owner == 0)
+      return true;
+  }
+  return false;
 }
 
 bool privileged(const Entry& entry) {
@@ -122,7 +130,7 @@ Paths targets_of(const Tree& tree, const MadeTree& made, bool hard_links_allowed
   Paths targets;
   std::map<ino_t, std::uint64_t> names;
   for (const auto& [path, entry] : tree)
-    if (S_ISREG(entry.type) && !named_like_a_hold(path) && path.starts_with("t/") &&
+    if (S_ISREG(entry.type) && !in_a_hold(tree, path) && path.starts_with("t/") &&
         (made.digest_text.contains(entry.bytes) || entry.bytes.find(marker) != std::string::npos)) {
       targets.insert(path);
       ++names[entry.inode];

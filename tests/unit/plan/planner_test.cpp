@@ -85,6 +85,11 @@ TEST_CASE("guards keep targets out whatever a playbook says", "[planner]") {
     planned.policy.protected_globs = {"www/*.PHP"};
     reason = "www/*.PHP";
   }
+  SECTION("below a folder that the policy names") {
+    planned.policy.protected_globs = {"WWW"};
+    target.path = path("www/a/b.php");
+    reason = "WWW";
+  }
   SECTION("a policy pattern that cannot be read protects everything") {
     planned.policy.protected_globs = {"www/["};
     reason = "cannot be read";
@@ -95,6 +100,7 @@ TEST_CASE("guards keep targets out whatever a playbook says", "[planner]") {
   }
   SECTION("a hold") {
     target.path = path("mnt/.remediate-hold-0a/run/op-0001");
+    planned.survey.claims.tool.emplace(target.path, "it lies in a hold of this tool");
     reason = "hold";
   }
   SECTION("file system") {
