@@ -148,6 +148,9 @@ Result<void> check_drift(const host::Directory& root, const plan::Plan& plan, bo
     auto drift = drift_of(root, operation, same_boot);
     if (!drift) {
       if (drift.error().code == Code::permission) continue;  // its own outcome
+      if (drift.error().code == Code::limit)                 // of this process, not of the target
+        return std::unexpected(std::move(drift).error().wrapped(
+            operation.id + " could not be looked at, so nothing was done"));
       failed.push_back(operation.id + " " + operation.address + ": " + reason_of(drift.error()));
     } else if (!drift->vanished) {
       for (const std::string& reason : drift->reasons)

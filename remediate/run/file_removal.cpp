@@ -309,8 +309,7 @@ class Batch {
         reason += std::string(reason.empty() ? "" : "; ") +
                   "a process has it open for writing: find and stop it";
       if (auto stat = item.file->stat(); stat && stat->links > operation.entry.metadata.stat.links)
-        reason += std::string(reason.empty() ? "" : "; ") + "it has " +
-                  std::to_string(stat->links) + " names now: somebody linked it elsewhere";
+        reason += std::string(reason.empty() ? "" : "; ") + linked_elsewhere(stat->links);
       // Resolved anew: the folder may have been exchanged since it was opened.
       auto parent = session_.parent(item.path(), operation.entry.parent);
       auto again = parent ? (*parent)->stat_entry(item.name())

@@ -34,6 +34,10 @@ Result<void> remove_held(Session& session, OperationState& operation, bool& gone
   if (!same_file(stat.id, entry.metadata.stat.id, false))
     return fail(Code::changed, "the hold has another file under the name " + entry.hold_name,
                 "look who put it there; it was left alone");
+  if (!plan::exchanges_file(*operation.operation) && stat.links > entry.metadata.stat.links)
+    return fail(Code::changed, linked_elsewhere(stat.links),
+                "remove the other name, which is not seen from the hold (find -inum " +
+                    std::to_string(stat.id.inode) + " on its file system); it was left alone");
   // A name cannot be removed by what it is of, so another look comes right before.
   TRY_LET(const FileStat now, hold->stat_entry(entry.hold_name));
   if (!same_and_unwritten(stat, now))

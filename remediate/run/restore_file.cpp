@@ -96,11 +96,14 @@ class FileRestore {
       differences.push_back("it was put back, and its folder is gone or another one now: " +
                             reason_of(again.error()));
     }
+    std::string told = told_;
+    if (metadata->stat.links > entry_.metadata.stat.links)
+      told += (told.empty() ? "" : "; ") + linked_elsewhere(metadata->stat.links);
     if (!differences.empty()) {
-      if (!told_.empty()) differences.push_back(told_);
+      if (!told.empty()) differences.push_back(std::move(told));
       return Restored{true, "restored_degraded", joined(differences)};
     }
-    return Restored{true, "restored", told_};
+    return Restored{true, "restored", std::move(told)};
   }
 
  private:

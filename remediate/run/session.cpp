@@ -148,6 +148,10 @@ Result<void> protect_original(const host::Directory& parent, const quarantine::E
 
 bool is_being_written(const host::File& file) { return file.has_other_writers().value_or(false); }
 
+std::string linked_elsewhere(std::uint64_t names) {
+  return "it has " + std::to_string(names) + " names now: somebody linked it elsewhere";
+}
+
 std::string reason_of(const Error& error) { return error.text(); }
 
 namespace {

@@ -168,5 +168,8 @@ inline constexpr std::uint64_t space_margin = 64u << 20;
                                               std::uint64_t most = UINT64_MAX);
 /// "why: cause" for an outcome's reason, with the remedy.
 [[nodiscard]] std::string reason_of(const Error& error);
+/// A captured file has more names than it had: who had it open, or reached it, kept one. What is
+/// removed here is not gone then.
+[[nodiscard]] std::string linked_elsewhere(std::uint64_t names);
 
 }  // namespace remediate::run

@@ -320,7 +320,7 @@ class Exchange {
   [[nodiscard]] std::string further_names() const {
     const auto held = hold_->stat_entry(hold_name());
     if (!held || held->links <= operation_.entry.metadata.stat.links) return {};
-    return "it has " + std::to_string(held->links) + " names now: somebody linked it elsewhere";
+    return linked_elsewhere(held->links);
   }
 
   Result<void> conclude() {

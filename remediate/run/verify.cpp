@@ -413,6 +413,10 @@ class Verifier {
     wanted.inode_flags = metadata->inode_flags;
     for (const std::string& difference : metadata_differences(wanted, *metadata))
       error(where + " hold", difference);
+    // What was exchanged may have a further name of ours in the hold.
+    if (!plan::exchanges_file(*operation.operation) &&
+        metadata->stat.links > entry.metadata.stat.links)
+      error(where + " hold", linked_elsewhere(metadata->stat.links));
     ++report_.held_checked;
   }
 

@@ -304,6 +304,28 @@ class Mounted(Case):
             with self.subTest(command=command):
                 self.ok(self.scene.json(*command))
 
+    def test_a_held_file_that_got_another_name_is_told_everywhere(self):
+        """As by a process that had it open: what is held stands at a place of its own again."""
+        for name in ("www/one.php", "www/two.php"):
+            self.scene.shell(name)
+        run = self.applied()
+        self.verified(run)
+        os.link(self.scene.held(run, "op-0001"), self.scene.root / "www/again.php")
+        word = "it has 2 names now: somebody linked it elsewhere"
+        ended = self.scene.json("verify", run)
+        self.assertNotEqual(ended.code, 0)
+        self.assertIn(word, ended.out.decode())
+        ended = self.scene.json("finalize", run)
+        self.assertNotEqual(ended.code, 0)
+        self.assertIn(word, ended.out.decode())
+        self.assertTrue(self.scene.held(run, "op-0001").exists())
+        self.assertFalse(self.scene.held(run, "op-0002").exists())
+        document = self.scene.json("rollback", run, "--only", "op-0001").json()
+        [back] = [entry for entry in document["operations"] if entry["id"] == "op-0001"]
+        self.assertEqual(back["outcome"], "restored")
+        self.assertIn(word, back["reason"])
+        (self.scene.root / "www/again.php").unlink()
+
     def test_originals_on_a_mount_that_is_gone_are_not_called_finalized(self):
         self.target()
         here = self.scene.shell("www/here.php")
