@@ -6,7 +6,8 @@ namespace {
 constexpr std::string_view style =
     "body{font:15px/1.45 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:62rem;"
     "margin:2rem auto;padding:0 1rem}h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;"
-    "margin-top:2rem;border-bottom:1px solid #bbb}h3{font-size:1rem;margin:0 0 .4rem}"
+    "margin-top:2rem;border-bottom:1px solid #bbb}h3{font-size:1rem;margin:0 0 "
+    ".4rem;white-space:pre-wrap}"
     "section.op{border:1px solid #bbb;border-left:4px solid #335;padding:.7rem 1rem;margin:.8rem 0;"
     "break-inside:avoid}code,pre,td,dd,h3{overflow-wrap:anywhere}code,pre{font-family:ui-monospace,"
     "monospace;font-size:.9em}pre{white-space:pre-wrap;background:#f6f6f4;padding:.6rem;margin:."

@@ -54,11 +54,20 @@ void TextPage::wrapped(std::string_view first, std::string_view rest, std::strin
     prefix = rest;
     current.clear();
   };
+  // More than one space is part of a name: it is kept, and no line is broken there.
+  const auto word_end = [&] {
+    for (std::size_t at = words.find_first_not_of(' ');;) {
+      at = words.find(' ', at);
+      if (at == std::string_view::npos) return words.size();
+      const std::size_t next = words.find_first_not_of(' ', at);
+      if (next == std::string_view::npos || next == at + 1) return at;
+      at = next;
+    }
+  };
   while (!words.empty()) {
-    const std::size_t end = std::min(words.find(' '), words.size());
+    const std::size_t end = word_end();
     const std::string_view word = words.substr(0, end);
     words.remove_prefix(std::min(end + 1, words.size()));
-    if (word.empty()) continue;
     if (!current.empty() && width(prefix) + width(current) + 1 + width(word) > columns) flush();
     if (!current.empty()) current += " ";
     current += word;

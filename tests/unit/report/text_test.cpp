@@ -1,3 +1,5 @@
+#include "remediate/report/text.h"
+
 #include <algorithm>
 #include <sstream>
 
@@ -30,6 +32,22 @@ bool terminal_safe(const std::string& text) {
                                        c == 0x7f;
                               }) &&
          text.find("\xe2\x80\xae") == std::string::npos;
+}
+
+TEST_CASE("the spaces of a name are kept where a line is wrapped") {
+  TextPage page(false);
+  const std::string name = "www/ rev  iew   x.php";
+  std::string words = name;
+  for (int more = 0; more < 30; ++more) words += " word " + name;
+  page.paragraph(words, 4);
+  const std::string text = page.take();
+  std::size_t names = 0;
+  for (std::size_t at = text.find("iew   x.php"); at != std::string::npos;
+       at = text.find("iew   x.php", at + 1))
+    ++names;
+  CHECK(names == 31);
+  CHECK(text.find("rev iew") == std::string::npos);
+  CHECK(text.find("rev\n") == std::string::npos);
 }
 
 TEST_CASE("a plan's text holds everything that its approver has to know") {
