@@ -37,7 +37,14 @@ mkdir -p "$logs"
   echo "$processors processors, $(stat -f -c %T "$PWD") at the sources, $(stat -f -c %T "${TMPDIR:-/tmp}") at the temporary folder"
 } | tee "$logs/surroundings"
 
-run_kill() { "$tests/crash/kill_sweep" --tool "$tool" --full --seconds "$seconds" --workers "$processors"; }
+run_kill() {
+  # On one mount, then with the hold at the top of another one.
+  local code=0
+  "$tests/crash/kill_sweep" --tool "$tool" --full --seconds $((seconds / 2)) --workers "$processors" || code=1
+  "$tests/crash/kill_sweep" --tool "$tool" --full --apart --steps apply,rollback --seconds $((seconds / 2)) \
+    --workers "$processors" || code=1
+  return $code
+}
 run_errors() { "$tests/crash/error_sweep" --tool "$tool" --full --seconds "$seconds" --workers "$processors"; }
 run_power() { REMEDIATE_LOST_WRITES=full "$tests/durability/lost_writes"; }
 run_races() {

@@ -18,6 +18,6 @@ case $name in
     # Fewer tries than that show nothing: some shapes are won once in thousands.
     for race in capture restore removal; do "$build/race/race_$race" -w NoTests; done
     ;;
-  power) "$build/durability/lost_writes" -w NoTests "$([[ $whole ]] && echo '~[.again]' || echo '[planted]')" ;;
+  power) "$build/durability/lost_writes" -w NoTests "$([[ $whole ]] && echo '~[.again]' || echo '[planted],[killed]')" ;;
   *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac

@@ -63,15 +63,18 @@ class Instances(Case):
         self.ok(self.scene.json("init"))
         self.scene.make_plan()
         name = f"run-{self.scene.plan()['plan_id'][:12]}"
+        self.scene.prefix = scene.delayed("syncfs", 0.7)
         process = self.scene.start(*self.scene.apply_arguments())
+        self.scene.prefix = []
         self.addCleanup(scene.end_process, process)
-        wait_for(lambda: self.scene.journal(name).exists() or process.poll() is not None,
-                 "the journal")
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)
-        if process.poll() is None:
-            self.refused(self.scene.json("resume"), 1, "busy")
-        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: self.scene.journal(name).exists(), "the journal")
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        tool = int(children.read_text().split()[0])
+        os.kill(tool, signal.SIGSTOP)
+        wait_for(lambda: "State:\tT" in pathlib.Path(f"/proc/{tool}/status").read_text()
+                 or "State:\tt" in pathlib.Path(f"/proc/{tool}/status").read_text(), "its stop")
+        self.refused(self.scene.json("resume"), 1, "busy")
+        os.kill(tool, signal.SIGCONT)
         out, err = process.communicate(timeout=scene.TIMEOUT)
         self.assertEqual(process.returncode, 0, err)
         self.assertEqual(scene.one_document(out)["status"], "done")

@@ -26,7 +26,7 @@ struct State {
 
 /// What the workers share.
 struct Tally {
-  std::atomic<std::uint64_t> next_count, next, kills, second_kills, bad, unreached;
+  std::atomic<std::uint64_t> next_count, next, kills, second_kills, second_missed, bad, unreached;
   std::array<std::atomic<std::uint64_t>, step_count> cases_of, kills_of, bad_of;
   std::atomic<bool> kept;
 };
@@ -96,6 +96,8 @@ class Sweep {
     SweepResult result;
     result.kills = tally_->kills + tally_->second_kills;
     result.unreached = tally_->unreached;
+    result.second_kills = tally_->second_kills;
+    result.second_missed = tally_->second_missed;
     result.bad = tally_->bad;
     std::uint64_t tried = 0;
     for (const auto& one : tally_->cases_of) tried += one;
@@ -306,7 +308,10 @@ class Sweep {
       } else {
         ++tally_->unreached;
       }
-      if (killed_again) ++tally_->second_kills;
+      if (killed_again)
+        ++tally_->second_kills;
+      else if (one.second && ended.killed)
+        ++tally_->second_missed;
       bool keep = false;
       if (!problems.empty()) {
         ++tally_->bad_of[step];
@@ -357,7 +362,8 @@ class Sweep {
           std::to_string(result.skipped) + " of the cases (give more --seconds), and " +
           std::to_string(result.unreached) + " ended before their kill");
     say("kills in all: " + std::to_string(result.kills) + " (" +
-        std::to_string(tally_->second_kills) + " of them of a recovery), bad: " +
+        std::to_string(tally_->second_kills) + " of them of a recovery; " +
+        std::to_string(tally_->second_missed) + " recoveries ended before theirs), bad: " +
         std::to_string(result.bad) + ", left out for time: " + std::to_string(result.skipped) +
         ", ended before their kill: " + std::to_string(result.unreached) +
         ", seconds: " + std::to_string(seconds));
