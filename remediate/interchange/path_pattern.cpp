@@ -33,7 +33,10 @@ class Reader {
   explicit Reader(std::string_view text) : text_(text) {}
 
   Options read() {
-    if (text_.starts_with("(?i)")) at_ = 4;
+    if (text_.starts_with("(?i)")) {
+      at_ = 4;
+      narrower_ = true;  // below a folder where the case counts
+    }
     Options options = alternatives(0);
     if (at_ < text_.size()) give_up("it has a ')' without '('");
     return options;

@@ -109,6 +109,18 @@ class Bundle {
     return text_of(object, member(object, "modified") != nullptr ? "modified" : "created");
   }
 
+  /// Also beside other words: what somebody calls benign is not removed. 2.0 says it in labels.
+  static bool says_benign(const Json& object) {
+    const auto benign = [](const Json& word) {
+      return word.is_string() && ascii_iequals(word.get_ref<const std::string&>(), "benign");
+    };
+    return std::ranges::any_of(std::array{"indicator_types", "labels"}, [&](const char* key) {
+      const Json* words = member(object, key);
+      if (words == nullptr) return false;
+      return words->is_array() ? std::ranges::any_of(*words, benign) : benign(*words);
+    });
+  }
+
   void read_object(const Json& object, const std::string& place) {
     const std::string id = text_of(object, "id");
     const std::string name = text_of(object, "name");
@@ -118,10 +130,7 @@ class Bundle {
     };
     if (text_of(object, "type") != "indicator") return leave_out("it is no indicator");
     if (flag_of(object, "revoked")) return leave_out("it was revoked");
-    if (const Json* types = member(object, "indicator_types");
-        types != nullptr && types->is_array() && !types->empty() &&
-        std::ranges::all_of(*types, [](const Json& type) { return type == "benign"; }))
-      return leave_out("it indicates what is benign");
+    if (says_benign(object)) return leave_out("it indicates what is benign");
     Item item;
     item.place = place;
     item.name = name.empty() ? id : name;

@@ -116,6 +116,9 @@ TEST_CASE("STIX that is expired, benign, not for today or of a wrong time is lef
        {Json{{"modified", "2026-01-01T00:00:00+02:00"}}, "modified or created is no UTC time"},
        {Json{{"revoked", true}}, "revoked"},
        {Json{{"indicator_types", {"benign"}}}, "benign"},
+       {Json{{"indicator_types", {"malicious-activity", "Benign"}}}, "benign"},
+       {Json{{"indicator_types", "benign"}}, "benign"},
+       {Json{{"labels", {"benign"}}}, "benign"},
        {Json{{"pattern_type", "snort"}}, "neither STIX nor YARA"},
        {Json{{"pattern", "[file:size > 1]"}}, "size alone"},
        {Json{{"pattern", "[file:name != 'x']"}}, "what a file is not"}}));
