@@ -177,7 +177,8 @@ run 5 remediate apply "$work/plan.json"
 apply_plan "$work/plan.json"
 first=$run_id
 removed
-run 0 remediate plan "${plan_arguments[@]}" --root "$disk" --detailed-exitcode
+# 3, not 0: nothing is left to change, and the places that cannot be looked into are still there.
+run 3 remediate plan "${plan_arguments[@]}" --root "$disk" --detailed-exitcode
 run 0 remediate list
 
 title "Verify: with the tool, and with openssl alone"

@@ -1,5 +1,7 @@
 #include "scene.h"
 
+#include <sys/stat.h>
+
 #include "remediate/base/try.h"
 #include "remediate/crypto/digest.h"
 
@@ -64,7 +66,11 @@ Result<plan::PlanFile> Scene::plan(const std::vector<remediate::playbook::Playbo
   survey.store = store_known ? store_ : "";
   survey.tool = "remediate test";
   survey.threads = 1;
-  return run::make_plan(*host_, playbooks, host_policy, survey);
+  // A store that others could reach into is none to any guard.
+  if (!store_known) ::chmod(store_.c_str(), 0755);
+  auto made = run::make_plan(*host_, playbooks, host_policy, survey);
+  if (!store_known) ::chmod(store_.c_str(), 0700);
+  return made;
 }
 
 Result<plan::ApprovedPlan> Scene::approve(plan::PlanFile file) {
