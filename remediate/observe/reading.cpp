@@ -20,25 +20,27 @@ std::unexpected<Error> was_changed(std::string_view shown_name) {
               "stop what writes to it, or try again");
 }
 
-/// How many bytes there are, looking at one more than `expected`.
+/// How many bytes there are. One more than `expected` is asked for; that nothing came after a short
+/// answer is told by the size afterwards.
 Result<std::size_t> fill(const host::File& file, std::size_t expected, std::string& buffer) {
   if (buffer.size() < expected + 1) buffer.resize(expected + 1);
   std::size_t filled = 0;
   while (filled < expected + 1) {
     TRY_LET(const std::size_t count,
             file.read_at(filled, std::span(buffer.data() + filled, expected + 1 - filled)));
-    if (count == 0) break;
     filled += count;
+    if (count == 0 || filled == expected) break;
   }
   return filled;
 }
 
 }  // namespace
 
-Result<Reading> read_unchanged(const host::File& file, std::uint64_t max_bytes,
-                               std::string_view shown_name, std::string& buffer) {
+Result<Reading> read_unchanged(const host::File& file, const FileStat& seen,
+                               std::uint64_t max_bytes, std::string_view shown_name,
+                               std::string& buffer) {
+  FileStat before = seen;
   for (int attempt = 0; attempt < tries; ++attempt) {
-    TRY_LET(const FileStat before, file.stat());
     if (before.size > max_bytes) {
       return fail(Code::limit,
                   std::string(shown_name) + " has " + std::to_string(before.size) +
@@ -50,6 +52,7 @@ Result<Reading> read_unchanged(const host::File& file, std::uint64_t max_bytes,
     if (filled == before.size && same_state(before, after)) {
       return Reading{.stat = after, .bytes = std::string_view(buffer.data(), filled)};
     }
+    before = after;
   }
   return was_changed(shown_name);
 }
@@ -87,7 +90,8 @@ Result<SettingFile> read_setting_file(const host::Directory& root, const RawPath
   TRY_LET(const auto parent, root.open_directory(path.parent(), host::Mounts::cross));
   TRY_LET(const auto file, parent->open_file(path.name(), host::Access::read));
   SettingFile setting;
-  TRY_LET(const Reading reading, read_unchanged(*file, max_bytes, shown, setting.bytes));
+  TRY_LET(const FileStat seen, file->stat());
+  TRY_LET(const Reading reading, read_unchanged(*file, seen, max_bytes, shown, setting.bytes));
   TRY_LET(setting.facts, target_facts(*file, *parent, reading.stat, shown));
   setting.bytes.resize(reading.bytes.size());
   setting.sha256 = crypto::sha256_hex(setting.bytes);

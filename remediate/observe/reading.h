@@ -15,10 +15,12 @@ struct Reading {
   std::string_view bytes;  // into the caller's buffer
 };
 
-/// Reads `file` into `buffer` (it grows, never shrinks). limit when it is larger than
-/// `max_bytes`, changed when it was written to during both of two tries.
-[[nodiscard]] Result<Reading> read_unchanged(const host::File& file, std::uint64_t max_bytes,
-                                             std::string_view shown_name, std::string& buffer);
+/// Reads `file` into `buffer` (it grows, never shrinks). `seen` is what stat() told of it after it
+/// was opened. limit when it is larger than `max_bytes`, changed when it was written to during both
+/// of two tries.
+[[nodiscard]] Result<Reading> read_unchanged(const host::File& file, const FileStat& seen,
+                                             std::uint64_t max_bytes, std::string_view shown_name,
+                                             std::string& buffer);
 
 /// What `file` holds while it stays as `seen`. All of them must outlive it.
 class OpenContent final : public LargeContent {

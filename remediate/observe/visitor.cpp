@@ -273,7 +273,8 @@ void Visitor::look_at(Wanted& file) {
   if (stat) mind_size(file.for_content, stat->size);
   const bool small = stat && stat->size <= small_file;
   std::optional<Result<Reading>> reading;
-  if (small && !file.for_content.empty()) reading = read(**opened, file.for_content, small_file);
+  if (small && !file.for_content.empty())
+    reading = read(**opened, *stat, file.for_content, small_file);
   pause.end(usual_reading(small ? stat->size : 0));
   if (!opened) {
     if (mounted_over(*handle_, file.name)) {
@@ -289,7 +290,7 @@ void Visitor::look_at(Wanted& file) {
   if (file.for_content.empty()) return;
   // What has grown since it was looked at is read as what it is now.
   if (!reading && stat->size <= Selector::max_held)
-    reading = read(**opened, file.for_content, Selector::max_held);
+    reading = read(**opened, *stat, file.for_content, Selector::max_held);
   if (reading) {
     take(file.for_content, *reading, **opened, *stat);
   } else {
@@ -311,12 +312,12 @@ std::uint64_t Visitor::limit(std::size_t place) const {
 }
 
 /// Nothing when it has more than `most` bytes, and a scope asks for them all the same.
-std::optional<Result<Reading>> Visitor::read(const host::File& opened,
+std::optional<Result<Reading>> Visitor::read(const host::File& opened, const FileStat& seen,
                                              std::span<const std::size_t> places,
                                              std::uint64_t most) {
   std::uint64_t largest = 0;
   for (const std::size_t place : places) largest = std::max(largest, limit(place));
-  auto reading = read_unchanged(opened, std::min(largest, most), "it", buffer_);
+  auto reading = read_unchanged(opened, seen, std::min(largest, most), "it", buffer_);
   if (!reading && reading.error().code == Code::limit && most < largest) return std::nullopt;
   return reading;
 }

@@ -38,7 +38,7 @@ class Visitor {
   /// Leaves out the places at which nobody wants a file of this size.
   void mind_size(std::vector<std::size_t>& places, std::uint64_t size) const;
   [[nodiscard]] std::uint64_t limit(std::size_t place) const;
-  [[nodiscard]] std::optional<Result<Reading>> read(const host::File& opened,
+  [[nodiscard]] std::optional<Result<Reading>> read(const host::File& opened, const FileStat& seen,
                                                     std::span<const std::size_t> places,
                                                     std::uint64_t most);
   /// The issue of a file that could not be looked at, and what the selector must know of it.

@@ -84,8 +84,20 @@ Result<std::unique_ptr<File>> PosixDirectory::open_file(std::string_view name,
   TRY(RawPath::check_component(name));
   TRY_LET(const Descriptor handle, open_entry(anchor(), name));
   std::string path = path_to(name);
-  TRY_LET(Descriptor file, reopen_regular(handle, access, path));
-  return std::make_unique<PosixFile>(std::move(file), access, std::move(path));
+  TRY_LET(Reopened opened, reopen_regular(handle, access, path));
+  const std::uint64_t volume = volume_on(opened.device);
+  return std::make_unique<PosixFile>(std::move(opened.file), access, std::move(path), volume);
+}
+
+std::uint64_t PosixDirectory::volume_on(std::uint64_t device) const {
+  if (home_device_.load(std::memory_order_acquire) == unknown_device) {
+    const auto own = stat();
+    if (!own) return PosixFile::unknown_volume;
+    home_volume_.store(own->id.volume, std::memory_order_relaxed);
+    home_device_.store(own->id.device, std::memory_order_release);
+  }
+  if (device != home_device_.load(std::memory_order_acquire)) return PosixFile::unknown_volume;
+  return home_volume_.load(std::memory_order_relaxed);
 }
 
 Result<std::unique_ptr<File>> PosixDirectory::create_file(std::string_view name,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,8 +11,8 @@
 
 namespace remediate::host::posix {
 
-/// Nothing changes after construction, so calls from several threads do not meet:
-/// each_entry reads through a descriptor (and position) of its own.
+/// Nothing but what is remembered of its volume changes after construction, so calls from several
+/// threads do not meet: each_entry reads through a descriptor (and position) of its own.
 class PosixDirectory final : public Directory, public LinkReader {
  public:
   /// `location` is raw and only for messages.
@@ -58,9 +60,17 @@ class PosixDirectory final : public Directory, public LinkReader {
   [[nodiscard]] Result<void> move(std::string_view name, const Directory& to,
                                   std::string_view new_name, unsigned flag) const;
 
+  /// The volume of a file in it on that device, or PosixFile::unknown_volume. The file system is
+  /// asked once: on one mount a device is one volume for as long as the handle keeps the mount.
+  [[nodiscard]] std::uint64_t volume_on(std::uint64_t device) const;
+
+  static constexpr std::uint64_t unknown_device = UINT64_MAX;
+
   Descriptor fd_;
   std::string location_;
   Resolution resolution_;
+  mutable std::atomic<std::uint64_t> home_volume_{0};
+  mutable std::atomic<std::uint64_t> home_device_{unknown_device};
 };
 
 }  // namespace remediate::host::posix

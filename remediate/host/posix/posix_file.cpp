@@ -25,8 +25,8 @@ Result<off_t> checked_offset(std::uint64_t offset, std::size_t length, std::stri
 
 }  // namespace
 
-PosixFile::PosixFile(Descriptor fd, Access access, std::string path)
-    : fd_(std::move(fd)), access_(access), path_(std::move(path)) {}
+PosixFile::PosixFile(Descriptor fd, Access access, std::string path, std::uint64_t volume)
+    : fd_(std::move(fd)), access_(access), path_(std::move(path)), volume_(volume) {}
 
 Result<FileStat> PosixFile::stat() const {
   TRY_LET(FileStat facts, examine(fd_.get(), path_));

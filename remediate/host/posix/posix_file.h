@@ -12,8 +12,10 @@ namespace remediate::host::posix {
 
 class PosixFile final : public File {
  public:
+  static constexpr std::uint64_t unknown_volume = UINT64_MAX;
+
   /// `path` is raw and only for messages.
-  PosixFile(Descriptor fd, Access access, std::string path);
+  PosixFile(Descriptor fd, Access access, std::string path, std::uint64_t volume = unknown_volume);
 
   [[nodiscard]] Result<FileStat> stat() const override;
   [[nodiscard]] Result<Metadata> metadata() const override;
@@ -37,9 +39,7 @@ class PosixFile final : public File {
   Descriptor fd_;
   Access access_;
   std::string path_;
-  /// Asked once: a scan examines every file three times.
-  static constexpr std::uint64_t unknown_volume = UINT64_MAX;
-  mutable std::atomic<std::uint64_t> volume_{unknown_volume};
+  mutable std::atomic<std::uint64_t> volume_;
 };
 
 }  // namespace remediate::host::posix

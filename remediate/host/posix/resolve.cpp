@@ -202,8 +202,8 @@ Result<Descriptor> open_entry(const Anchor& anchor, std::string_view name) {
   return entry;
 }
 
-Result<Descriptor> reopen_regular(const Descriptor& handle, Access access,
-                                  std::string_view raw_path) {
+Result<Reopened> reopen_regular(const Descriptor& handle, Access access,
+                                std::string_view raw_path) {
   TRY_LET(const FileStat before, examine(handle.get(), raw_path));
   if (before.kind != FileKind::regular) {
     return refuse("open", raw_path,
@@ -236,7 +236,7 @@ Result<Descriptor> reopen_regular(const Descriptor& handle, Access access,
     return refuse("open", raw_path, "/proc led to another file",
                   "look for something mounted over /proc");
   }
-  return file;
+  return Reopened{.file = std::move(file), .device = after.id.device};
 }
 
 Result<Descriptor> reopen_directory(int fd, std::string_view raw_path) {

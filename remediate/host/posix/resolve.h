@@ -30,10 +30,14 @@ struct Anchor {
 /// One entry as an O_PATH handle: no device is touched, no FIFO waits. Links are opened
 /// themselves; an entry that is a mount point is refused.
 [[nodiscard]] Result<Descriptor> open_entry(const Anchor& anchor, std::string_view name);
+struct Reopened {
+  Descriptor file;
+  std::uint64_t device;
+};
 /// The regular file behind an O_PATH handle, opened through /proc; the result is the same
 /// inode or an error. Waits at most a second for another process's lease.
-[[nodiscard]] Result<Descriptor> reopen_regular(const Descriptor& handle, Access access,
-                                                std::string_view raw_path);
+[[nodiscard]] Result<Reopened> reopen_regular(const Descriptor& handle, Access access,
+                                              std::string_view raw_path);
 /// The directory behind any handle of it, with its own read position; access time unchanged
 /// where the kernel permits it.
 [[nodiscard]] Result<Descriptor> reopen_directory(int fd, std::string_view raw_path);
